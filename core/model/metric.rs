@@ -1,0 +1,100 @@
+//! Every metric that can leave, as an identifier: names and units are in `core/otlp`.
+
+/// What an instrument's values mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Instrument {
+    /// Only grows.
+    Counter,
+    /// Grows and shrinks; summing over series is right.
+    UpDownCounter,
+    /// A value of now; summing is not right.
+    Gauge,
+    /// A distribution, as an exponential histogram.
+    Histogram,
+}
+
+/// A metric of the network or of Tapetum itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Metric {
+    /// `network.flow.bytes`
+    FlowBytes,
+    /// `network.flow.packets`
+    FlowPackets,
+    /// `tcp.connections.opened`
+    ConnectionsOpened,
+    /// `tcp.connections.closed`
+    ConnectionsClosed,
+    /// `tcp.connections.failed`
+    ConnectionsFailed,
+    /// `tcp.connections.active`
+    ConnectionsActive,
+    /// `tcp.handshake.duration`
+    HandshakeDuration,
+    /// `tcp.connection.duration`
+    ConnectionDuration,
+    /// `tcp.rtt`
+    Rtt,
+    /// `tcp.retransmits`
+    Retransmits,
+    /// `tcp.resets`
+    Resets,
+
+    /// `tapetum.records.in`
+    RecordsIn,
+    /// `tapetum.records.out`
+    RecordsOut,
+    /// `tapetum.records.lost`
+    RecordsLost,
+    /// `tapetum.records.filtered`
+    RecordsFiltered,
+    /// `tapetum.records.absorbed`
+    RecordsAbsorbed,
+    /// `tapetum.queue.bytes`
+    QueueBytes,
+    /// `tapetum.queue.records`
+    QueueRecords,
+    /// `tapetum.queue.capacity`
+    QueueCapacity,
+    /// `tapetum.export.requests`
+    ExportRequests,
+    /// `tapetum.component.restarts`
+    ComponentRestarts,
+    /// `tapetum.probe.runs`
+    ProbeRuns,
+    /// `tapetum.probe.run_time`
+    ProbeRunTime,
+    /// `tapetum.connections.tracked`
+    ConnectionsTracked,
+    /// `tapetum.sweep.duration`
+    SweepDuration,
+    /// `tapetum.window.end`
+    WindowEnd,
+    /// `tapetum.aggregate.series`
+    AggregateSeries,
+    /// `tapetum.aggregate.folded`
+    AggregateFolded,
+    /// `tapetum.process.memory`
+    ProcessMemory,
+    /// `tapetum.build.info`
+    BuildInfo,
+}
+
+impl Metric {
+    /// How its values are to be read.
+    #[must_use]
+    pub fn instrument(self) -> Instrument {
+        use Metric as M;
+        match self {
+            M::HandshakeDuration | M::ConnectionDuration | M::Rtt => Instrument::Histogram,
+            M::ConnectionsActive | M::QueueBytes | M::QueueRecords => Instrument::UpDownCounter,
+            M::QueueCapacity
+            | M::ConnectionsTracked
+            | M::SweepDuration
+            | M::WindowEnd
+            | M::AggregateSeries
+            | M::ProcessMemory
+            | M::BuildInfo => Instrument::Gauge,
+            _ => Instrument::Counter,
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The engine: what a component is, and everything that is the same for all of them.
+//!
+//! The author of a component writes only what is particular to it: one of the traits of
+//! [`component`], and one static [`Component`] that says its options, signals and bounds. Queues,
+//! retry, supervision, drain, the books and the self-telemetry are the engine's.
+
+pub mod component;
+pub mod context;
+pub mod outlet;
+pub mod settings;
+pub mod spec;
+pub mod units;
+
+pub use component::{
+    Bound, Build, BuildError, Builder, Component, Encode, Encoded, Encoding, Export, Exporter,
+    Flush, Gives, Kind, Opt, OptKind, Outcome, Output, Problem, Processor, Receiver, RunError,
+    Serve,
+};
+pub use context::{Clock, Context, Counter, Gauge, Health, Now, ServiceInfo, Telemetry};
+pub use outlet::{Answer, Outlet, Pressure, Scrape, Stop};
+pub use settings::Settings;
+pub use spec::{Full, GraphSpec, Instance, PipelineSpec, QueueSpec, RetrySpec, ServiceSpec};
+pub use units::{Duration, Size};
