@@ -109,6 +109,8 @@ pub enum OptKind {
     Text,
     /// Text that never appears in any output.
     Secret,
+    /// A file or a folder; a relative one is relative to the file that names it.
+    Path,
     /// `host:port` to listen on
     Listen,
     /// `http://host:port` or `https://host:port`

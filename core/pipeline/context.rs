@@ -1,5 +1,6 @@
 //! What the engine lends to a component while it is built: clock, service, telemetry, health.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -23,7 +24,7 @@ pub struct Context {
 }
 
 /// What is the same for all components of a process.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ServiceInfo {
     /// `k8s.cluster.name`; empty if not given.
     pub cluster: String,
@@ -91,6 +92,18 @@ pub struct HealthState {
     pub deadline: Option<(Duration, &'static str)>,
     /// What the text of `/readyz` should say although it does not change the status.
     pub note: Option<String>,
+}
+
+/// Without the key: it is a secret.
+impl fmt::Debug for ServiceInfo {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_struct("ServiceInfo")
+            .field("cluster", &self.cluster)
+            .field("data_dir", &self.data_dir)
+            .field("host", &self.host)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Telemetry {

@@ -1,6 +1,7 @@
 //! The graph as the file describes it, checked: what the configuration crate makes and the engine
 //! builds.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub struct GraphSpec {
 }
 
 /// `[service]`
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ServiceSpec {
     /// `k8s.cluster.name`
     pub cluster: String,
@@ -97,4 +98,17 @@ pub struct PipelineSpec {
     pub processors: Vec<String>,
     /// Where they go.
     pub exporters: Vec<String>,
+}
+
+/// Without the key: it is a secret.
+impl fmt::Debug for ServiceSpec {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_struct("ServiceSpec")
+            .field("cluster", &self.cluster)
+            .field("data_dir", &self.data_dir)
+            .field("admin", &self.admin)
+            .field("memory_bytes", &self.memory_bytes)
+            .field("drain", &self.drain)
+            .finish_non_exhaustive()
+    }
 }
