@@ -61,13 +61,13 @@ pub enum Metric {
     ComponentRestarts,
     /// `tapetum.probe.runs`
     ProbeRuns,
-    /// `tapetum.probe.run_time`
+    /// `tapetum.probe.run_time`, in nanoseconds here
     ProbeRunTime,
     /// `tapetum.connections.tracked`
     ConnectionsTracked,
-    /// `tapetum.sweep.duration`
+    /// `tapetum.sweep.duration`, in nanoseconds here
     SweepDuration,
-    /// `tapetum.window.end`
+    /// `tapetum.window.end`, in nanoseconds since the Unix epoch here
     WindowEnd,
     /// `tapetum.aggregate.series`
     AggregateSeries,

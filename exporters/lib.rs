@@ -1,0 +1,8 @@
+//! Batch -> the world: one folder an exporter.
+//!
+//! To add one: its folder, its `mod` line and its line in [`COMPONENTS`].
+
+use tapetum_pipeline::Component;
+
+/// Every exporter, in the order of the documents.
+pub static COMPONENTS: &[&Component] = &[];
