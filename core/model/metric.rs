@@ -45,6 +45,8 @@ pub enum Metric {
     RecordsOut,
     /// `tapetum.records.lost`
     RecordsLost,
+    /// `tapetum.records.refused`: not taken; a sender that can wait comes back with them
+    RecordsRefused,
     /// `tapetum.records.filtered`
     RecordsFiltered,
     /// `tapetum.records.absorbed`

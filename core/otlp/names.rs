@@ -83,7 +83,7 @@ pub mod span {
 }
 
 /// Every metric, in the order of the documents.
-pub const METRICS: [Metric; 30] = [
+pub const METRICS: [Metric; 31] = [
     Metric::FlowBytes,
     Metric::FlowPackets,
     Metric::ConnectionsOpened,
@@ -98,6 +98,7 @@ pub const METRICS: [Metric; 30] = [
     Metric::RecordsIn,
     Metric::RecordsOut,
     Metric::RecordsLost,
+    Metric::RecordsRefused,
     Metric::RecordsFiltered,
     Metric::RecordsAbsorbed,
     Metric::QueueBytes,
@@ -252,6 +253,8 @@ pub fn metric(metric: Metric) -> MetricName {
             "Records that a component passed on or delivered."),
         M::RecordsLost => ("tapetum.records.lost", "{record}", "tapetum_records_lost_total",
             "Records that were lost, by stage and reason."),
+        M::RecordsRefused => ("tapetum.records.refused", "{record}", "tapetum_records_refused_total",
+            "Records that were not taken; a sender that can wait comes back with them."),
         M::RecordsFiltered => ("tapetum.records.filtered", "{record}", "tapetum_records_filtered_total",
             "Records that were left out on purpose."),
         M::RecordsAbsorbed => ("tapetum.records.absorbed", "{record}", "tapetum_records_absorbed_total",

@@ -1,0 +1,96 @@
+//! What every component of a kind promises, checked against one: call these from its tests.
+
+use std::time::Duration;
+
+use tapetum_model::Batch;
+use tapetum_pipeline::{Encode, Encoded, Encoding, Flush, Now, Output, Processor};
+
+/// Follows the books of a processor through a test.
+#[derive(Debug, Default)]
+pub struct Books {
+    /// Items that the processor still holds.
+    pub held: u64,
+}
+
+impl Books {
+    /// Gives `batch` to `processor`, checks that what it says of it adds up, and returns what it said.
+    ///
+    /// # Panics
+    /// If it sent on, left out and absorbed more than it ever had.
+    pub fn process(&mut self, processor: &mut dyn Processor, batch: Batch, now: Now) -> Output {
+        let taken = batch.items();
+        let mut out = Output::default();
+        processor.process(batch, now, &mut out);
+        self.settle(taken, &out);
+        out
+    }
+
+    /// Flushes `processor` and checks the same; nothing may be held after the last flush.
+    ///
+    /// # Panics
+    /// If it does not add up.
+    pub fn flush(&mut self, processor: &mut dyn Processor, why: Flush, now: Now) -> Output {
+        let mut out = Output::default();
+        processor.flush(why, now, &mut out);
+        self.settle(0, &out);
+        if why == Flush::Drain {
+            assert_eq!(self.held, 0, "items are still held after the last flush");
+        }
+        out
+    }
+
+    fn settle(&mut self, taken: u64, out: &Output) {
+        let sent: u64 = out.batches.iter().map(Batch::items).sum();
+        let filtered: u64 = out.filtered.iter().map(|(_, items)| items).sum();
+        let had = self.held + taken + out.made;
+        let gone = sent + filtered + out.absorbed;
+        assert!(
+            gone <= had,
+            "sent {sent} + filtered {filtered} + absorbed {} of {had} items: the books do not balance",
+            out.absorbed
+        );
+        assert!(
+            out.made <= sent,
+            "{} items made but only {sent} sent on",
+            out.made
+        );
+        self.held = had - gone;
+    }
+}
+
+/// Encodes `batch` and checks that every item of it is in a message, filtered or rejected, and that
+/// nothing that was in `into` before is touched.
+///
+/// # Panics
+/// If it does not add up.
+pub fn encode(encoder: &mut dyn Encode, batch: &Batch) -> (Vec<Encoded>, Encoding) {
+    let before = Encoded {
+        signal: batch.signal(),
+        items: 7,
+        bytes: bytes::Bytes::from_static(b"before"),
+    };
+    let mut messages = vec![before];
+    let said = encoder.encode(batch, &mut messages);
+    let before = messages.remove(0);
+    assert_eq!((before.items, &before.bytes[..]), (7, &b"before"[..]));
+    let encoded: u64 = messages.iter().map(|message| message.items).sum();
+    assert_eq!(
+        encoded + said.filtered + said.rejected,
+        batch.items(),
+        "encoded {encoded} + filtered {} + rejected {} of {} items",
+        said.filtered,
+        said.rejected,
+        batch.items()
+    );
+    (messages, said)
+}
+
+/// A moment `seconds` after the epoch of the test clocks.
+#[must_use]
+pub fn moment(seconds: u64) -> Now {
+    let monotonic = Duration::from_secs(seconds);
+    Now {
+        unix: crate::clock::EPOCH.plus(monotonic),
+        monotonic,
+    }
+}
