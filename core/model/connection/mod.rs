@@ -126,6 +126,12 @@ impl Flags {
     pub fn has(self, flags: Self) -> bool {
         self.0 & flags.0 == flags.0
     }
+
+    /// The set without `flags`.
+    #[must_use]
+    pub fn without(self, flags: Self) -> Self {
+        Self(self.0 & !flags.0)
+    }
 }
 
 impl BitOr for Flags {

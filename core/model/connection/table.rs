@@ -1,5 +1,7 @@
 //! The connection row's table: its ends, dimensions and the metrics that it adds to.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use super::{Connection, Flags, Role};
 use crate::rows::{Contribution, Orientation, Quantity, Rows, Trace};
 use crate::{Attr, End, Metric, UnixNanos, Value};
@@ -100,6 +102,17 @@ impl Rows for Vec<Connection> {
             span: row.span,
             error: row.error.is_some(),
         })
+    }
+
+    fn identity(&self, row: usize) -> u64 {
+        let row = &self[row];
+        let mut hasher = DefaultHasher::new();
+        (row.local.address, row.remote.address, row.born).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn unspan(&mut self, row: usize) {
+        self[row].flags = self[row].flags.without(Flags::SPAN);
     }
 
     fn dimension(&self, row: usize, attr: &Attr) -> Option<Value> {
