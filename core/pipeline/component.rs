@@ -287,6 +287,31 @@ pub trait Serve: Send {
     async fn run(self: Box<Self>, scrape: Scrape, stop: Stop) -> Result<(), RunError>;
 }
 
+impl Kind {
+    /// All, in the order of the flow.
+    pub const ALL: [Self; 3] = [Self::Receiver, Self::Processor, Self::Exporter];
+
+    /// How it is called: `receiver`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Receiver => "receiver",
+            Self::Processor => "processor",
+            Self::Exporter => "exporter",
+        }
+    }
+
+    /// Its table in the file, and its list in a pipeline: `receivers`.
+    #[must_use]
+    pub fn table(self) -> &'static str {
+        match self {
+            Self::Receiver => "receivers",
+            Self::Processor => "processors",
+            Self::Exporter => "exporters",
+        }
+    }
+}
+
 impl Component {
     /// Which kind it is.
     #[must_use]

@@ -6,6 +6,7 @@
 
 pub mod component;
 pub mod context;
+pub mod graph;
 pub mod outlet;
 pub mod settings;
 pub mod spec;
@@ -17,6 +18,7 @@ pub use component::{
     Serve,
 };
 pub use context::{Clock, Context, Counter, Gauge, Health, Now, ServiceInfo, Telemetry};
+pub use graph::{Budget, BudgetLine, GraphProblem, Place};
 pub use outlet::{Answer, Outlet, Pressure, Scrape, Stop};
 pub use settings::Settings;
 pub use spec::{Full, GraphSpec, Instance, PipelineSpec, QueueSpec, RetrySpec, ServiceSpec};
