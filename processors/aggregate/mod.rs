@@ -1,0 +1,387 @@
+//! Records become metrics here, and only here.
+//!
+//! It promises: the totals of the points are the totals of the records, whatever the budget; no
+//! increment ever moves from one series to another, so every rate is true; the number of series, and
+//! so the memory, is bounded by construction; an up-down counter comes back to zero. It knows no row
+//! type by name: what a row adds to stands in the table of its kind ([`Rows::contributions`]).
+
+mod add;
+mod config;
+mod limit;
+mod name;
+mod remember;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tapetum_model::{
+    Attr, Attributes, Batch, Contribution, Exemplar, Instrument, Loss, LossStage, Metric,
+    Orientation, Origin, Payload, Point, PointValue, Quantity, Rows, Signal, UnixNanos, Value,
+    Window,
+};
+use tapetum_pipeline::{
+    Build, BuildError, Component, Context, Counter, Flush, Gauge, Gives, Now, Output, Processor,
+    Settings,
+};
+
+use self::add::{DIMENSIONS_MAX, Dimensions, Key, Series};
+use self::config::Config;
+use self::limit::Ports;
+use self::name::Names;
+use self::remember::{Held, Holder};
+
+/// `aggregate`, as a file names it.
+pub static COMPONENT: Component = Component {
+    name: "aggregate",
+    summary: "makes metrics of records: counters, active connections and histograms between workloads, bounded in series",
+    takes: &[Signal::Connections],
+    gives: Gives::These(&[Signal::Points]),
+    options: config::OPTIONS,
+    metrics: &[
+        "tapetum.aggregate.series",
+        "tapetum.aggregate.folded",
+        "tapetum.records.lost",
+        "tapetum.window.end",
+    ],
+    example: "series = 20_000\npods = false\nflush = \"10s\"\n",
+    check: config::check,
+    bound: config::bound,
+    build: Build::Processor(build),
+};
+
+/// A series that nothing was added to for this long ends.
+const IDLE: Duration = Duration::from_secs(15 * 60);
+
+/// How many different ends the cache knows.
+const ENDS_MAX: usize = 16_384;
+
+/// How many open connections it remembers the series of.
+const HELD_MAX: usize = 100_000;
+
+/// Points of one batch: an encoded batch stays below the 4 MiB that gRPC servers take by default.
+const BATCH_POINTS: usize = 4_096;
+
+/// See the module.
+pub struct Aggregate {
+    budget: usize,
+    every: Duration,
+    names: Names,
+    series: Series,
+    ports: Ports,
+    held: Held,
+    own: Own,
+    /// Since the last timer flush.
+    window: Window,
+    loss: Loss,
+    /// No series that begins now may begin before one ended.
+    ended: UnixNanos,
+}
+
+/// What it says of itself: of its work to the engine, of the completeness with its points.
+struct Own {
+    series: Gauge,
+    folded_series: Counter,
+    folded_ports: Counter,
+    start: UnixNanos,
+    lost: [(LossStage, Arc<Attributes>, i64, i64); 3],
+    window: Arc<Attributes>,
+    window_end: UnixNanos,
+}
+
+/// A row on its way into one series.
+struct Increment<'a> {
+    line: &'static Contribution,
+    rows: &'a dyn Rows,
+    row: usize,
+    near: usize,
+    far: usize,
+    start: UnixNanos,
+    now: Now,
+}
+
+fn build(settings: &Settings, context: &Context) -> Result<Box<dyn Processor>, BuildError> {
+    let config: Config = settings
+        .read()
+        .map_err(|why| BuildError::new(why.to_string()))?;
+    Ok(Box::new(Aggregate::new(config, context)))
+}
+
+impl Processor for Aggregate {
+    fn process(&mut self, batch: Batch, now: Now, out: &mut Output) {
+        let Payload::Records(records) = &batch.payload else {
+            out.send(batch);
+            return;
+        };
+        let start = match batch.window.start {
+            UnixNanos(0) => now.unix,
+            start => start.min(now.unix).max(self.ended),
+        };
+        let rows = records.as_rows();
+        for row in 0..rows.rows() {
+            self.absorb(rows, row, start, now);
+        }
+        self.cover(&batch.window, &batch.loss);
+        self.own.series.set(self.series.live() as i64);
+        out.absorbed += rows.rows() as u64;
+    }
+
+    fn flush(&mut self, why: Flush, now: Now, out: &mut Output) {
+        let mut points = Vec::new();
+        self.own.points(now.unix, &mut points);
+        let (window, loss) = (self.window, self.loss);
+        if why == Flush::Scrape {
+            self.series.points(now.unix, &mut points);
+        } else {
+            for key in self.series.settle(now, IDLE, &mut points) {
+                self.ports.release(&key);
+                self.ended = self.ended.max(now.unix);
+            }
+            self.names.forget();
+            self.own.settle(self.series.live());
+            self.window.start = self.window.end;
+            self.loss = Loss::default();
+        }
+        points.sort_by_key(|point| point.metric);
+        send(points, window, loss, out);
+    }
+
+    fn flush_every(&self) -> Option<Duration> {
+        Some(self.every)
+    }
+}
+
+impl Aggregate {
+    fn new(config: Config, context: &Context) -> Self {
+        Self {
+            budget: config.series,
+            every: config.flush.0,
+            names: Names::new(config.pods, ENDS_MAX),
+            series: Series::default(),
+            ports: Ports::default(),
+            held: Held::new(HELD_MAX),
+            own: Own::new(context),
+            window: Window::default(),
+            loss: Loss::default(),
+            ended: UnixNanos(0),
+        }
+    }
+
+    /// Adds one row to every series that it has something for.
+    fn absorb(&mut self, rows: &dyn Rows, row: usize, start: UnixNanos, now: Now) {
+        self.names.make_room();
+        let (near, far) = rows.ends(row);
+        let (near, far) = (self.names.find(near), self.names.find(far));
+        for (index, line) in rows.contributions().iter().enumerate() {
+            let Some(quantity) = rows.quantity(row, index) else {
+                continue;
+            };
+            let increment = Increment {
+                line,
+                rows,
+                row,
+                near,
+                far,
+                start,
+                now,
+            };
+            match quantity {
+                Quantity::Add(n) if line.metric.instrument() == Instrument::UpDownCounter => {
+                    self.hold(&increment, n);
+                }
+                _ => {
+                    let slot = self.slot(&increment);
+                    self.add(slot, &increment, quantity);
+                }
+            }
+        }
+    }
+
+    /// Adds to an up-down counter, or takes away where it was added.
+    fn hold(&mut self, increment: &Increment<'_>, n: i64) {
+        let metric = increment.line.metric;
+        let identity = increment.rows.identity(increment.row);
+        let slot = if n < 0 {
+            match self.held.take(metric, identity, n.saturating_neg()) {
+                Holder::Slot(slot) => slot,
+                Holder::Rest => self.rest(increment),
+                Holder::Nobody => return,
+            }
+        } else if let Some(slot) = self.held.holder(metric, identity) {
+            self.held.remember(metric, identity, slot, n);
+            slot
+        } else if self.held.has_room() {
+            let slot = self.slot(increment);
+            self.held.remember(metric, identity, slot, n);
+            slot
+        } else {
+            self.held.beyond(metric, n);
+            self.rest(increment)
+        };
+        self.add(slot, increment, Quantity::Add(n));
+    }
+
+    fn add(&mut self, slot: u32, increment: &Increment<'_>, quantity: Quantity) {
+        let exemplar = |value| {
+            let trace = increment.rows.trace(increment.row)?;
+            Some(Exemplar {
+                trace: trace.trace,
+                span: trace.span,
+                value,
+                time: increment.rows.time(increment.row),
+            })
+        };
+        self.series
+            .add(slot, quantity, exemplar, increment.now.monotonic);
+    }
+
+    /// The series that an increment belongs to; made if there is room, else that of the rest.
+    fn slot(&mut self, increment: &Increment<'_>) -> u32 {
+        let mut key = increment.key(&self.names);
+        if let Some(slot) = self.series.find(&key) {
+            return slot;
+        }
+        if !self.ports.admits(&key) {
+            self.own.folded_ports.add(1);
+            limit::fold_port(&mut key);
+            if let Some(slot) = self.series.find(&key) {
+                return slot;
+            }
+        }
+        let histogram = key.metric.instrument() == Instrument::Histogram;
+        if self.series.live() < self.budget
+            && !(histogram && self.series.histograms() >= self.budget / 2)
+        {
+            self.ports.claim(&key);
+            return self.series.insert(key, false, increment.start);
+        }
+        self.own.folded_series.add(1);
+        self.rest(increment)
+    }
+
+    /// The series of the rest: its ends are `~other`, what comes from closed lists stays.
+    fn rest(&mut self, increment: &Increment<'_>) -> u32 {
+        let mut key = increment.key(&self.names);
+        key.source = Arc::clone(self.names.other());
+        key.destination = Arc::clone(self.names.other());
+        limit::fold_open(&mut key);
+        self.series
+            .find(&key)
+            .unwrap_or_else(|| self.series.insert(key, true, increment.start))
+    }
+
+    /// Takes over what a batch says of its completeness.
+    fn cover(&mut self, window: &Window, loss: &Loss) {
+        if self.window.start == UnixNanos(0) || window.start < self.window.start {
+            self.window.start = window.start;
+        }
+        self.window.end = self.window.end.max(window.end);
+        self.loss.add(loss);
+        self.own.cover(window, loss);
+    }
+}
+
+impl Increment<'_> {
+    fn key(&self, names: &Names) -> Key {
+        let (near, far) = (names.known(self.near), names.known(self.far));
+        let sent = match self.line.orientation {
+            Orientation::Sent => true,
+            Orientation::Received => false,
+            Orientation::Initiator => self.rows.initiated_here(self.row),
+        };
+        let (source, destination) = if sent { (near, far) } else { (far, near) };
+        let mut values = [const { None }; DIMENSIONS_MAX];
+        for (value, attr) in values.iter_mut().zip(self.line.dimensions) {
+            *value = self.rows.dimension(self.row, attr);
+        }
+        Key {
+            metric: self.line.metric,
+            source: Arc::clone(&source.source),
+            destination: Arc::clone(&destination.destination),
+            direction: self
+                .line
+                .directed
+                .then_some(if sent { "transmit" } else { "receive" }),
+            dimensions: Dimensions {
+                attrs: self.line.dimensions,
+                values,
+            },
+        }
+    }
+}
+
+impl Own {
+    fn new(context: &Context) -> Self {
+        let telemetry = &context.telemetry;
+        let folded = |reason| telemetry.counter(Metric::AggregateFolded, &[(Attr::Reason, reason)]);
+        let component = (Attr::Component, Value::Text(Arc::clone(&context.instance)));
+        let stages = Loss::default().by_stage().map(|(stage, _)| stage);
+        Self {
+            series: telemetry.gauge(Metric::AggregateSeries, &[]),
+            folded_series: folded("series"),
+            folded_ports: folded("ports"),
+            start: context.clock.now().unix,
+            lost: stages.map(|stage| {
+                let stage_name = (Attr::Stage, Value::Static(stage.name()));
+                let attributes = Attributes([component.clone(), stage_name].into());
+                (stage, Arc::new(attributes), 0, 0)
+            }),
+            window: Arc::new(Attributes([component].into())),
+            window_end: UnixNanos(0),
+        }
+    }
+
+    fn cover(&mut self, window: &Window, loss: &Loss) {
+        self.window_end = self.window_end.max(window.end);
+        for (mine, (_, lost)) in self.lost.iter_mut().zip(loss.by_stage()) {
+            let lost = i64::try_from(lost).unwrap_or(i64::MAX);
+            mine.2 = mine.2.saturating_add(lost);
+            mine.3 = mine.3.saturating_add(lost);
+        }
+    }
+
+    /// What was lost on the way to these metrics, and until when they are complete.
+    fn points(&self, time: UnixNanos, into: &mut Vec<Point>) {
+        let point = |metric, attributes: &Arc<Attributes>, value| Point {
+            metric,
+            attributes: Arc::clone(attributes),
+            start: self.start,
+            time: time.max(self.start),
+            value,
+            exemplar: None,
+        };
+        into.extend(self.lost.iter().map(|(_, attributes, cumulative, delta)| {
+            let value = PointValue::Sum {
+                cumulative: *cumulative,
+                delta: *delta,
+            };
+            point(Metric::RecordsLost, attributes, value)
+        }));
+        if self.window_end > UnixNanos(0) {
+            let end = PointValue::Gauge(self.window_end.0 as f64);
+            into.push(point(Metric::WindowEnd, &self.window, end));
+        }
+    }
+
+    fn settle(&mut self, live: usize) {
+        self.series.set(live as i64);
+        for lost in &mut self.lost {
+            lost.3 = 0;
+        }
+    }
+}
+
+/// Hands the points over; the loss stands on one batch only, so that merging does not multiply it.
+fn send(points: Vec<Point>, window: Window, mut loss: Loss, out: &mut Output) {
+    out.made += points.len() as u64;
+    let mut points = points.into_iter().peekable();
+    while points.peek().is_some() {
+        out.send(Batch {
+            payload: Payload::Points(points.by_ref().take(BATCH_POINTS).collect()),
+            window,
+            loss: std::mem::take(&mut loss),
+            origin: Origin::Flush,
+        });
+    }
+}

@@ -1,0 +1,10 @@
+//! The processors: batch in, batch out, synchronous, without I/O; the time is passed in.
+//!
+//! One folder each. To add one: its folder, its `mod` and its line in [`COMPONENTS`].
+
+pub mod aggregate;
+
+use tapetum_pipeline::Component;
+
+/// Every processor of this crate, in the order in which they are listed to people.
+pub static COMPONENTS: &[&Component] = &[&aggregate::COMPONENT];
