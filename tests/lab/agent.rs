@@ -1,0 +1,251 @@
+//! The agent under judgement: the real program with a real file, in a node's namespace.
+
+use std::{fs, path::PathBuf, process::ExitStatus, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    http,
+    place::{Place, Process, until},
+    programs::tapetum_program,
+    spans::Span,
+};
+
+/// How long anything of the agent may take on a machine that also builds.
+const PATIENCE: Duration = Duration::from_secs(20);
+const ADMIN_PORT: u16 = 9465;
+const SCRAPE_PORT: u16 = 9464;
+
+/// What the agent's file says, as far as tests differ in it.
+#[derive(Clone, Debug)]
+pub struct Pipelines {
+    /// `sweep` of the receiver.
+    pub sweep: String,
+    /// `interval` of the receiver.
+    pub interval: String,
+    /// Further lines of the receiver's table.
+    pub receiver: String,
+    /// An OTLP server that gets spans, `http://…`.
+    pub spans_to: Option<String>,
+    /// An OTLP server that gets metrics, `http://…`.
+    pub points_to: Option<String>,
+}
+
+impl Default for Pipelines {
+    fn default() -> Self {
+        Self {
+            sweep: "1s".to_owned(),
+            interval: "60s".to_owned(),
+            receiver: String::new(),
+            spans_to: None,
+            points_to: None,
+        }
+    }
+}
+
+impl Pipelines {
+    /// The whole file: spans to a file of OTLP JSON lines, metrics to be scraped.
+    fn text(&self, spans: &std::path::Path) -> String {
+        let Self {
+            sweep,
+            interval,
+            receiver,
+            spans_to,
+            points_to,
+        } = self;
+        let mut exporters = format!(
+            "[exporters.file]\npath = \"{}\"\n\n[exporters.prometheus]\nlisten = \"127.0.0.1:{SCRAPE_PORT}\"\n",
+            spans.display()
+        );
+        let (mut to_spans, mut to_points) = ("\"file\"".to_owned(), "\"prometheus\"".to_owned());
+        for (target, name, list) in [
+            (spans_to, "otlp/spans", &mut to_spans),
+            (points_to, "otlp/points", &mut to_points),
+        ] {
+            if let Some(endpoint) = target {
+                exporters += &format!("\n[exporters.\"{name}\"]\nendpoint = \"{endpoint}\"\n");
+                *list += &format!(", \"{name}\"");
+            }
+        }
+        format!(
+            "[service]\nadmin = \"127.0.0.1:{ADMIN_PORT}\"\n\n\
+             [receivers.tcp]\nsweep = \"{sweep}\"\ninterval = \"{interval}\"\n{receiver}\n\n\
+             [processors.aggregate]\nflush = \"1s\"\n\n{exporters}\n\
+             [pipelines.connections]\nreceivers = [\"tcp\"]\nexporters = [{to_spans}]\n\n\
+             [pipelines.metrics]\nreceivers = [\"tcp\"]\nprocessors = [\"aggregate\"]\n\
+             exporters = [{to_points}]\n"
+        )
+    }
+}
+
+/// A running agent.
+#[derive(Debug)]
+pub struct Agent {
+    process: Process,
+    place: Place,
+    spans: PathBuf,
+}
+
+impl Agent {
+    /// Starts one in `place` and waits until it says that it is ready.
+    ///
+    /// # Errors
+    /// If it ends or does not become ready; what it logged is in the message.
+    pub fn start(place: &Place, name: &str, pipelines: &Pipelines) -> Result<Self> {
+        let mut agent = Self::launch(place, name, pipelines)?;
+        agent.ready()?;
+        Ok(agent)
+    }
+
+    /// Starts one and does not wait.
+    ///
+    /// # Errors
+    /// If there is no program or its file cannot be written.
+    pub fn launch(place: &Place, name: &str, pipelines: &Pipelines) -> Result<Self> {
+        let spans = place.dir().join(format!("{name}.spans"));
+        let file = place.dir().join(format!("{name}.toml"));
+        fs::write(&file, pipelines.text(&spans))?;
+        let mut command = place.command(tapetum_program()?);
+        // Two nodes of one machine are told apart by nothing but what they are told.
+        command
+            .args(["run", "-c"])
+            .arg(&file)
+            .env("NODE_NAME", name);
+        let process = place.start(name, &mut command)?;
+        Ok(Self {
+            process,
+            place: place.clone(),
+            spans,
+        })
+    }
+
+    /// Waits until `/readyz` says yes.
+    ///
+    /// # Errors
+    /// If the agent ends first or never becomes ready.
+    pub fn ready(&mut self) -> Result<()> {
+        let url = format!("http://127.0.0.1:{ADMIN_PORT}/readyz");
+        let (process, place) = (&mut self.process, &self.place);
+        until("the agent to be ready", PATIENCE, || {
+            if let Some(status) = process.ended()? {
+                bail!(
+                    "the agent ended ({status}): {}{}",
+                    process.output(),
+                    process.errors()
+                );
+            }
+            Ok(http::get(place, &url).ok())
+        })
+        .with_context(|| process.errors())?;
+        Ok(())
+    }
+
+    /// The number of its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// What it logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.errors()
+    }
+
+    /// Every span that it has written so far.
+    ///
+    /// # Errors
+    /// If the file holds something else.
+    pub fn spans(&self) -> Result<Vec<Span>> {
+        match fs::read_to_string(&self.spans) {
+            Ok(text) => Span::parse_lines(&text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits until the spans are what `wanted` wants, and gives back those that it chose.
+    ///
+    /// # Errors
+    /// If they never are, with how many there were.
+    pub fn spans_until(
+        &self,
+        what: &str,
+        mut wanted: impl FnMut(Vec<Span>) -> Option<Vec<Span>>,
+    ) -> Result<Vec<Span>> {
+        let mut seen = 0;
+        until(what, PATIENCE, || {
+            let spans = self.spans()?;
+            seen = spans.len();
+            Ok(wanted(spans))
+        })
+        .with_context(|| format!("{seen} spans in all; {}", self.log()))
+    }
+
+    /// The agent's own telemetry, as text.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn own_metrics(&self) -> Result<String> {
+        http::get(
+            &self.place,
+            &format!("http://127.0.0.1:{ADMIN_PORT}/metrics"),
+        )
+    }
+
+    /// The scraped metrics, as text.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn metrics(&self) -> Result<String> {
+        http::get(
+            &self.place,
+            &format!("http://127.0.0.1:{SCRAPE_PORT}/metrics"),
+        )
+    }
+
+    /// Where a Prometheus in the same namespace scrapes it.
+    #[must_use]
+    pub fn scrape_target(&self) -> String {
+        format!("127.0.0.1:{SCRAPE_PORT}")
+    }
+
+    /// Ends it as an operator would.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn stop(&mut self) -> Result<ExitStatus> {
+        self.process.signal("TERM")?;
+        self.process.wait(PATIENCE)
+    }
+
+    /// Ends it without a last word.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn kill(&mut self) -> Result<ExitStatus> {
+        self.process.signal("KILL")?;
+        self.process.wait(PATIENCE)
+    }
+}
+
+/// The sum of a metric's samples in Prometheus text, over the series that have all these labels.
+#[must_use]
+pub fn sum(text: &str, metric: &str, labels: &[(&str, &str)]) -> f64 {
+    let series = text.lines().filter(|line| {
+        let name = line.split(['{', ' ']).next();
+        name == Some(metric)
+            && labels
+                .iter()
+                .all(|(label, value)| line.contains(&format!("{label}=\"{value}\"")))
+    });
+    series
+        .filter_map(|line| {
+            let after = line
+                .rsplit_once('}')
+                .map_or_else(|| line.split_once(' '), Some)?
+                .1;
+            after.split_whitespace().next()?.parse::<f64>().ok()
+        })
+        .sum()
+}

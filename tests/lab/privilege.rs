@@ -1,0 +1,82 @@
+//! What a lab needs of the machine, and how a test that lacks it says so.
+//!
+//! A test that is left out must never look like one that passed: the reason goes to standard error
+//! past the test harness's capture, and `TAPETUM_LAB=required` turns it into a failure.
+
+use std::{env, fs, io::Write as _, path::Path, process::Command};
+
+use crate::cgroup;
+
+/// Bits of `CapEff` that building a lab and loading probes take.
+const CAPABILITIES: [(&str, u32); 4] = [
+    ("CAP_NET_ADMIN", 12),
+    ("CAP_SYS_ADMIN", 21),
+    ("CAP_PERFMON", 38),
+    ("CAP_BPF", 39),
+];
+
+/// One sentence that says what this machine lacks for a lab with these extra programs, or nothing.
+#[must_use]
+pub fn missing(tools: &[&str]) -> Option<String> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let held = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+        .unwrap_or(0);
+    let lacking: Vec<&str> = CAPABILITIES
+        .iter()
+        .filter(|(_, bit)| held & (1 << bit) == 0)
+        .map(|(name, _)| *name)
+        .collect();
+    if !lacking.is_empty() {
+        return Some(format!(
+            "needs root: this process lacks {}",
+            lacking.join(", ")
+        ));
+    }
+    if !Path::new("/sys/kernel/btf/vmlinux").exists() {
+        return Some("needs a kernel with BTF: /sys/kernel/btf/vmlinux is not there".to_owned());
+    }
+    if cgroup::mount().is_none() {
+        return Some("needs cgroup v2: none is mounted under /sys/fs/cgroup".to_owned());
+    }
+    let basics = [
+        ("ip", "iproute2"),
+        ("nft", "nftables"),
+        ("nsenter", "util-linux"),
+    ];
+    let packages = basics
+        .iter()
+        .copied()
+        .chain(tools.iter().map(|tool| (*tool, *tool)));
+    for (tool, package) in packages {
+        if !on_path(tool) {
+            return Some(format!("needs the program `{tool}` (package {package})"));
+        }
+    }
+    let namespaces = Command::new("unshare").args(["--net", "true"]).output();
+    if !namespaces.is_ok_and(|output| output.status.success()) {
+        return Some("needs network namespaces: `unshare --net` is refused".to_owned());
+    }
+    None
+}
+
+/// Says why the test `name` is left out.
+///
+/// # Panics
+/// If `TAPETUM_LAB=required` says that nothing may be left out here.
+pub fn skip(name: &str, reason: &str) {
+    // Not eprintln!: the harness would swallow it in a test that passes.
+    let _ = writeln!(std::io::stderr(), "skipped: {name}: {reason}");
+    assert!(
+        env::var_os("TAPETUM_LAB").is_none_or(|value| value != "required"),
+        "{name} may not be left out here (TAPETUM_LAB=required), but it {reason}"
+    );
+}
+
+/// Whether a program of this name is on the search path.
+pub(crate) fn on_path(tool: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| folder.join(tool).is_file())
+}

@@ -1,0 +1,156 @@
+//! The judges that are not ours: iperf3, curl, `ss`, `nstat`, each read as the numbers that tests compare.
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use crate::place::{Place, Process, until};
+
+/// One run of iperf3 as its client saw it.
+#[derive(Clone, Debug)]
+pub struct Iperf {
+    /// The ports of its data streams.
+    pub ports: Vec<u16>,
+    /// Segments sent again, of the same streams in the same order.
+    pub retransmits: Vec<u64>,
+    /// Bits a second, all streams.
+    pub bits_per_second: f64,
+}
+
+impl Iperf {
+    /// Starts a server that takes one test.
+    ///
+    /// # Errors
+    /// If it does not come to listen.
+    pub fn serve(place: &Place, port: u16) -> Result<Process> {
+        let port = port.to_string();
+        let mut command = place.command("iperf3");
+        command.args(["--server", "--one-off", "--forceflush", "--port", &port]);
+        let server = place.start("iperf3-server", &mut command)?;
+        until("iperf3 to listen", Duration::from_secs(10), || {
+            Ok(server.output().contains("listening on").then_some(()))
+        })
+        .with_context(|| server.errors())?;
+        Ok(server)
+    }
+
+    /// Runs a client to its end; `extra` are options of iperf3's own.
+    ///
+    /// # Errors
+    /// If the test fails.
+    pub fn run(place: &Place, to: SocketAddr, extra: &[&str]) -> Result<Self> {
+        let (address, port) = (to.ip().to_string(), to.port().to_string());
+        let mut arguments = vec!["--client", &address, "--port", &port, "--json"];
+        arguments.extend(extra);
+        let report: Value = serde_json::from_str(&place.run("iperf3", &arguments)?)?;
+        let connected = report["start"]["connected"]
+            .as_array()
+            .context("iperf3 names no streams")?;
+        let streams = report["end"]["streams"]
+            .as_array()
+            .context("iperf3 sums up no streams")?;
+        let port = |stream: &Value| {
+            stream["local_port"]
+                .as_u64()
+                .and_then(|port| port.try_into().ok())
+        };
+        Ok(Self {
+            ports: connected.iter().filter_map(port).collect(),
+            retransmits: streams
+                .iter()
+                .filter_map(|s| s["sender"]["retransmits"].as_u64())
+                .collect(),
+            bits_per_second: report["end"]["sum_sent"]["bits_per_second"]
+                .as_f64()
+                .unwrap_or(0.0),
+        })
+    }
+}
+
+/// curl's own clock of one request.
+#[derive(Clone, Copy, Debug)]
+pub struct CurlTimes {
+    /// The port it connected from.
+    pub local_port: u16,
+    /// From the first SYN to the connection being there, in seconds.
+    pub connect: f64,
+    /// To the end of the answer, in seconds.
+    pub total: f64,
+}
+
+impl CurlTimes {
+    /// Gets a page.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn of(place: &Place, url: &str) -> Result<Self> {
+        const FORMAT: &str = "%{local_port} %{time_namelookup} %{time_connect} %{time_total}";
+        let output = place.run("curl", &["-sS", "-o", "/dev/null", "-w", FORMAT, url])?;
+        let words: Vec<&str> = output.split_whitespace().collect();
+        let [port, lookup, connect, total] = words[..] else {
+            anyhow::bail!("curl's times are not four: {output}");
+        };
+        let connect = connect.parse::<f64>()? - lookup.parse::<f64>()?;
+        Ok(Self {
+            local_port: port.parse()?,
+            connect,
+            total: total.parse()?,
+        })
+    }
+}
+
+/// What `ss -ti` says of one socket.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct SocketInfo {
+    /// Segments out of the socket.
+    pub segments_out: u64,
+    /// Segments into it.
+    pub segments_in: u64,
+    /// Payload that the other end has acknowledged, the SYN included.
+    pub bytes_acked: u64,
+    /// Payload that came in order.
+    pub bytes_received: u64,
+    /// Segments sent again.
+    pub retransmits: u64,
+}
+
+impl SocketInfo {
+    /// The established socket with this local port, or nothing if there is none.
+    ///
+    /// # Errors
+    /// If ss does not run.
+    pub fn of(place: &Place, local_port: u16) -> Result<Option<Self>> {
+        let filter = format!("( sport = :{local_port} )");
+        let output = place.run("ss", &["-tinHO", "state", "established", &filter])?;
+        let Some(line) = output.lines().next() else {
+            return Ok(None);
+        };
+        let field = |name: &str| {
+            let value = line
+                .split_whitespace()
+                .find_map(|word| word.strip_prefix(name));
+            value
+                .and_then(|value| value.rsplit('/').next()?.parse().ok())
+                .unwrap_or(0)
+        };
+        Ok(Some(Self {
+            segments_out: field("segs_out:"),
+            segments_in: field("segs_in:"),
+            bytes_acked: field("bytes_acked:"),
+            bytes_received: field("bytes_received:"),
+            retransmits: field("retrans:"),
+        }))
+    }
+}
+
+/// A counter of the namespace since it was made, by `nstat`'s name: `TcpRetransSegs`.
+///
+/// # Errors
+/// If nstat does not run or has no such counter.
+pub fn kernel_counter(place: &Place, name: &str) -> Result<u64> {
+    let report: Value = serde_json::from_str(&place.run("nstat", &["-aszj", name])?)?;
+    report["kernel"][name]
+        .as_u64()
+        .with_context(|| format!("nstat knows no {name}"))
+}
