@@ -1,0 +1,150 @@
+//! The tables of the file that are the engine's own, described like any component's options: help,
+//! documents and checks come from here.
+
+use tapetum_pipeline::{Opt, OptKind};
+
+/// `[service]`
+pub static SERVICE: &[Opt] = &[
+    Opt {
+        key: "cluster",
+        kind: OptKind::Text,
+        default: Some("''"),
+        optional: false,
+        help: "the name of the cluster: `k8s.cluster.name` of all that leaves",
+        why: "a host outside Kubernetes has none",
+    },
+    Opt {
+        key: "data_dir",
+        kind: OptKind::Path,
+        default: Some("'/var/lib/tapetum'"),
+        optional: false,
+        help: "where queues and state live",
+        why: "where the system keeps the state of its services",
+    },
+    Opt {
+        key: "admin",
+        kind: OptKind::Listen,
+        default: Some("'127.0.0.1:9465'"),
+        optional: false,
+        help: "where /healthz, /readyz and /metrics are",
+        why: "loopback: whoever wants it outside says so",
+    },
+    Opt {
+        key: "memory",
+        kind: OptKind::Size,
+        default: Some("'256MiB'"),
+        optional: false,
+        help: "the budget of the process and of what the kernel charges to it; less where the cgroup allows less",
+        why: "room for 65536 connections, a queue and an aggregate, with a margin",
+    },
+    Opt {
+        key: "drain",
+        kind: OptKind::Duration,
+        default: Some("'10s'"),
+        optional: false,
+        help: "how long a stop may take",
+        why: "well below the 30s after which Kubernetes kills",
+    },
+    Opt {
+        key: "trace_key",
+        kind: OptKind::Secret,
+        default: None,
+        optional: true,
+        help: "the key of trace ids: one a fleet; empty is as if it were left out",
+        why: "without it a public key serves: both ends then still agree, but others can compute the ids too",
+    },
+];
+
+/// `[pipelines.NAME]`
+pub static PIPELINE: &[Opt] = &[
+    Opt {
+        key: "receivers",
+        kind: OptKind::List(&OptKind::Text),
+        default: None,
+        optional: false,
+        help: "where its batches come from",
+        why: "",
+    },
+    Opt {
+        key: "processors",
+        kind: OptKind::List(&OptKind::Text),
+        default: Some("[]"),
+        optional: false,
+        help: "what changes them, in this order",
+        why: "a pipeline may send what it gets",
+    },
+    Opt {
+        key: "exporters",
+        kind: OptKind::List(&OptKind::Text),
+        default: None,
+        optional: false,
+        help: "where they go",
+        why: "",
+    },
+];
+
+/// The keys that every exporter has besides its own.
+pub static EXPORTER: &[Opt] = &[
+    Opt {
+        key: "queue",
+        kind: OptKind::Table(QUEUE),
+        default: Some("{}"),
+        optional: false,
+        help: "what waits to be sent",
+        why: "a slow backend must not slow its neighbours",
+    },
+    Opt {
+        key: "retry",
+        kind: OptKind::Table(RETRY),
+        default: Some("{}"),
+        optional: false,
+        help: "what happens to what a backend does not take now",
+        why: "a backend that restarts should cost nothing",
+    },
+];
+
+pub(crate) static QUEUE: &[Opt] = &[
+    Opt {
+        key: "size",
+        kind: OptKind::Size,
+        default: Some("'16MiB'"),
+        optional: false,
+        help: "its bound, in bytes of encoded messages",
+        why: "minutes of a busy node, a sixteenth of the memory budget",
+    },
+    Opt {
+        key: "full",
+        kind: OptKind::Choice(&["refuse", "drop_oldest", "drop_newest", "block"]),
+        default: None,
+        optional: true,
+        help: "what happens to what does not fit; `block` only where a pipeline has one exporter",
+        why: "without it the origin decides: refused to a sender that can wait, the oldest dropped of the kernel's",
+    },
+];
+
+pub(crate) static RETRY: &[Opt] = &[
+    Opt {
+        key: "first",
+        kind: OptKind::Duration,
+        default: Some("'1s'"),
+        optional: false,
+        help: "the first wait; each one up to twice the last, with full jitter",
+        why: "a restart of a backend takes seconds",
+    },
+    Opt {
+        key: "most",
+        kind: OptKind::Duration,
+        default: Some("'30s'"),
+        optional: false,
+        help: "the longest wait",
+        why: "a backend that comes back is found within half a minute",
+    },
+    Opt {
+        key: "give_up",
+        kind: OptKind::Duration,
+        default: Some("'15m'"),
+        optional: false,
+        help: "after this long a message is dropped and counted",
+        why: "older than that it is in nobody's view; newer ones need the room",
+    },
+];
