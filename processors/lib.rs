@@ -3,8 +3,9 @@
 //! One folder each. To add one: its folder, its `mod` and its line in [`COMPONENTS`].
 
 pub mod aggregate;
+pub mod sample;
 
 use tapetum_pipeline::Component;
 
 /// Every processor of this crate, in the order in which they are listed to people.
-pub static COMPONENTS: &[&Component] = &[&aggregate::COMPONENT];
+pub static COMPONENTS: &[&Component] = &[&aggregate::COMPONENT, &sample::COMPONENT];

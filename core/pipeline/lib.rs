@@ -22,4 +22,4 @@ pub use graph::{Budget, BudgetLine, GraphProblem, Place};
 pub use outlet::{Answer, Outlet, Pressure, Scrape, Stop};
 pub use settings::Settings;
 pub use spec::{Full, GraphSpec, Instance, PipelineSpec, QueueSpec, RetrySpec, ServiceSpec};
-pub use units::{Duration, Size};
+pub use units::{Duration, Rate, Size};

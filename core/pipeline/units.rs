@@ -1,4 +1,4 @@
-//! Durations and sizes as a person writes them: `250ms`, `10s`, `64KiB`, `4MB`.
+//! Durations, sizes and rates as a person writes them: `250ms`, `10s`, `64KiB`, `4MB`, `5%`.
 
 use std::fmt;
 
@@ -11,6 +11,10 @@ pub struct Duration(pub std::time::Duration);
 /// A number of bytes out of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(pub u64);
+
+/// A share out of the file, between 0 and 1.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Rate(pub f64);
 
 /// What does not read as the unit that is expected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +65,22 @@ impl Size {
     }
 }
 
+impl Rate {
+    /// Reads `5%`, `0.1%`, `100%`.
+    pub fn parse(text: &str) -> Result<Self, UnitError> {
+        text.strip_suffix('%')
+            .filter(|number| number.starts_with(|first: char| first.is_ascii_digit()))
+            .and_then(|number| number.parse::<f64>().ok())
+            .filter(|percent| (0.0..=100.0).contains(percent))
+            .map(|percent| Self(percent / 100.0))
+            .ok_or_else(|| UnitError {
+                text: text.to_owned(),
+                what: "rate",
+                example: "5% or 0.1%, up to 100%",
+            })
+    }
+}
+
 /// `<integer><unit>`; `None` if it is not, or is too large.
 fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -77,6 +97,12 @@ impl<'de> Deserialize<'de> for Duration {
 }
 
 impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(from)?).map_err(de::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Rate {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         Self::parse(&String::deserialize(from)?).map_err(de::Error::custom)
     }
@@ -104,6 +130,8 @@ mod tests {
         assert_eq!(Size::parse("64KiB").unwrap(), Size(65_536));
         assert_eq!(Size::parse("4MB").unwrap(), Size(4_000_000));
         assert_eq!(Size(256 << 20).to_string(), "256MiB");
+        assert_eq!(Rate::parse("5%").unwrap(), Rate(0.05));
+        assert_eq!(Rate::parse("100%").unwrap(), Rate(1.0));
     }
 
     #[test]
@@ -122,6 +150,9 @@ mod tests {
         }
         for text in ["", "10", "KiB", "1kib", "99999999999GiB"] {
             assert!(Size::parse(text).is_err(), "{text}");
+        }
+        for text in ["", "5", "%", "-1%", "101%", "NaN%", "5 %", "+5%"] {
+            assert!(Rate::parse(text).is_err(), "{text}");
         }
     }
 }
