@@ -1,6 +1,20 @@
 //! Records and points as OTLP bytes, and every attribute and metric name in one table.
+//!
+//! [`SpanEncoder`] and [`PointEncoder`] write protobuf straight from rows and points, `json` writes
+//! the same as JSON. What is said, and under which names, is written once, in `span` and `resource`,
+//! whatever the encoding.
 
 mod agent;
+mod groups;
+mod key;
 pub mod names;
+mod proto;
+mod resource;
+mod span;
+mod text;
+
+#[cfg(test)]
+mod oracle;
 
 pub use agent::Agent;
+pub use proto::{MESSAGE_BYTES_MAX, Message, PointEncoder, SpanEncoder};

@@ -16,8 +16,16 @@ pub const UNKNOWN_SERVICE: &str = "unknown_service";
 /// The ends, or the port, of a series into which others were folded.
 pub const OTHER: &str = "~other";
 
-/// Names of span and scope attributes that no entity and no metric has.
+/// Names of span and scope attributes, but for an entity's.
 pub mod span {
+    /// See [`tapetum_model::Attr::NetworkTransport`].
+    pub const NETWORK_TRANSPORT: &str = "network.transport";
+    /// See [`tapetum_model::Attr::ServerPort`].
+    pub const SERVER_PORT: &str = "server.port";
+    /// See [`tapetum_model::Attr::TcpEndReason`].
+    pub const END_REASON: &str = "tcp.end_reason";
+    /// See [`tapetum_model::Attr::ErrorType`].
+    pub const ERROR_TYPE: &str = "error.type";
     /// `network.transport`'s value of every connection.
     pub const TRANSPORT_TCP: &str = "tcp";
     /// `ipv4` or `ipv6`.
@@ -78,8 +86,10 @@ pub mod span {
     pub const WINDOW_START: &str = "tapetum.window.start";
     /// Scope: its end.
     pub const WINDOW_END: &str = "tapetum.window.end";
-    /// Scope: records lost on the way, in all; `.<stage>` behind it says where.
+    /// Scope: records lost on the way, in all.
     pub const WINDOW_LOST: &str = "tapetum.window.lost";
+    /// Scope: the same by stage, whose name stands behind it.
+    pub const WINDOW_LOST_IN: &str = "tapetum.window.lost.";
 }
 
 /// Every metric, in the order of the documents.
@@ -204,12 +214,12 @@ fn of_plain(attr: &Attr) -> &str {
         A::Custom(name) => name,
         A::Source(of) | A::Destination(of) => of_plain(of),
         A::K8sServiceName => "k8s.service.name",
-        A::NetworkTransport => "network.transport",
+        A::NetworkTransport => span::NETWORK_TRANSPORT,
         A::NetworkIoDirection => "network.io.direction",
-        A::ServerPort => "server.port",
-        A::TcpEndReason => "tcp.end_reason",
+        A::ServerPort => span::SERVER_PORT,
+        A::TcpEndReason => span::END_REASON,
         A::TcpResetOrigin => "tcp.reset.origin",
-        A::ErrorType => "error.type",
+        A::ErrorType => span::ERROR_TYPE,
         A::Component => "component",
         A::Pipeline => "pipeline",
         A::Stage => "stage",
