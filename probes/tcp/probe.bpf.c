@@ -15,9 +15,6 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define IPPROTO_TCP 6
 #define CHRONO_RWND_LIMITED 2
 #define CHRONO_SNDBUF_LIMITED 3
-/* A sweep leaves this much of the ring to closes that happen meanwhile, and to its own end mark. */
-#define SWEEP_HEADROOM_BYTES 65536
-
 /* Set by user space before the program is loaded. */
 const volatile struct {
 	__u32 connections_max;
@@ -148,7 +145,7 @@ static __always_inline void mapped(__u32 *to, __u32 address)
 }
 
 /* Also at CLOSE for what never was established: by then the bound port is gone from `skc_num`, but
- * not from `inet_sport`. */
+ * not from `inet_sport`. A port once known stays. */
 static __always_inline void ends_noted(struct entry *e, struct sock *sk)
 {
 	const __u32 *peer = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32;
@@ -324,18 +321,19 @@ static __always_inline void told(struct entry *e, struct sock *sk, struct tcp_so
 }
 
 /* A listener has no counters worth a word. */
-static __always_inline void listener_told(struct entry *e, __u16 kind, __u32 sweep, __u64 flags)
+static __always_inline _Bool listener_told(struct entry *e, __u16 kind, __u32 sweep, __u64 flags)
 {
 	struct tapetum_row *row = reserve(kind, sizeof(*row));
 
 	if (!row)
-		return;
+		return 0;
 	__builtin_memset(row, 0, sizeof(*row));
 	row_head(row, kind, sweep);
 	row_identity(row, e);
 	row->flags = e->flags;
 	row->state = TCP_LISTEN;
 	row_submit(row, e, flags);
+	return 1;
 }
 
 /* ---- birth ---- */
@@ -636,10 +634,12 @@ static __always_inline void sweep_ended(void)
 	bpf_ringbuf_submit(mark, 0);
 }
 
+/* A thirty-second of the ring is left to closes that happen meanwhile, and to the end mark. */
 static __always_inline _Bool sweep_has_room(void)
 {
-	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) + SWEEP_HEADROOM_BYTES <
-	       bpf_ringbuf_query(&ring, BPF_RB_RING_SIZE);
+	__u64 size = bpf_ringbuf_query(&ring, BPF_RB_RING_SIZE);
+
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < size - size / 32;
 }
 
 /* An adopted socket whose close came just before its storage: seen closed, never told. */
@@ -670,6 +670,9 @@ static __always_inline void swept(struct entry *e, struct sock *sk, struct tcp_s
 		bpf_ringbuf_discard(row, BPF_RB_NO_WAKEUP);
 		return;
 	}
+	/* A connect that is still trying got its port after its birth. */
+	if (!e->established_ns)
+		ends_noted(e, sk);
 	row_head(row, KIND_SWEPT, counters.sweeps);
 	row_identity(row, e);
 	row_counters(row, e, sk, tp, state);
@@ -703,8 +706,10 @@ int sweep(struct bpf_iter__bpf_sk_storage_map *ctx)
 		else if (e->established_ns || e->role == ROLE_CLIENT)
 			swept(e, sk, tp, state);
 	} else if (e->stage == STAGE_LISTENER && state == TCP_LISTEN) {
-		listener_told(e, KIND_LISTENING, counters.sweeps, BPF_RB_NO_WAKEUP);
-		counters.sweep_rows += 1;
+		if (listener_told(e, KIND_LISTENING, counters.sweeps, BPF_RB_NO_WAKEUP))
+			counters.sweep_rows += 1;
+		else
+			counters.sweep_lost += 1;
 	} else if (e->stage == STAGE_CLOSED && state == TCP_CLOSE &&
 		   stage_moved(e, STAGE_CLOSED, STAGE_DYING)) {
 		bpf_sk_storage_delete(&sockets, sk);

@@ -1,0 +1,115 @@
+//! Control groups: the id on a row is the inode of the directory, learnt when it is made.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command};
+
+use tapetum_probes::tcp::{Event, Options, Role};
+
+use super::watch::{Watch, What};
+
+/// A control group that goes with the test.
+struct Group(PathBuf);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+fn unified() -> Option<PathBuf> {
+    let roots = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(Path::new);
+    let root = roots
+        .into_iter()
+        .find(|root| root.join("cgroup.controllers").exists());
+    if root.is_none() {
+        eprintln!("SKIP: no unified control group hierarchy is mounted");
+    }
+    root.map(Path::to_path_buf)
+}
+
+#[test]
+fn a_new_group_is_told_with_the_id_that_its_connections_carry() {
+    let Some(root) = unified() else { return };
+    let Some(mut watch) = Watch::start(&Options::default()) else {
+        return;
+    };
+    let group = Group(root.join(format!("tapetum-kernel-test-{}", process::id())));
+    fs::create_dir(&group.0).expect("made");
+    let inode = fs::metadata(&group.0).expect("there").ino();
+    let mut told = None;
+    watch.probe.drain(&mut |event| {
+        if let Event::CgroupMade(made) = event
+            && made.id == inode
+        {
+            told = Some((made.hierarchy, made.level, made.path.to_vec()));
+        }
+    });
+    let path = format!("/tapetum-kernel-test-{}", process::id());
+    assert_eq!(told, Some((0, 1, path.into_bytes())));
+
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let port = listener.local_addr().expect("bound").port();
+    let connect = format!(
+        "echo $$ > {}/cgroup.procs && exec 3<>/dev/tcp/127.0.0.1/{port} && read -u 3 x; true",
+        group.0.display()
+    );
+    let mut child = Command::new("bash")
+        .args(["-c", &connect])
+        .spawn()
+        .expect("bash");
+    let (accepted, _) = listener.accept().expect("accepts");
+    let opened = watch.until(What::Opened, 2);
+    let client = opened
+        .iter()
+        .find(|row| row.role() == Role::Client)
+        .expect("a client");
+    let server = opened
+        .iter()
+        .find(|row| row.role() == Role::Server)
+        .expect("a server");
+    assert_eq!((client.cgroup_id, client.socket_cgroup_id), (inode, inode));
+    assert_eq!((client.pid, client.comm()), (child.id(), &b"bash"[..]));
+    assert_ne!(server.cgroup_id, inode);
+    drop(accepted);
+    child.wait().expect("ended");
+}
+
+#[test]
+fn a_process_in_a_v1_memory_group_carries_that_group_too() {
+    let root = Path::new("/sys/fs/cgroup/memory");
+    if !root.join("memory.limit_in_bytes").exists() {
+        eprintln!(
+            "SKIP: no v1 memory hierarchy is mounted at {}",
+            root.display()
+        );
+        return;
+    }
+    let Some(mut watch) = Watch::start(&Options::default()) else {
+        return;
+    };
+    let group = Group(root.join(format!("tapetum-kernel-test-{}", process::id())));
+    fs::create_dir(&group.0).expect("made");
+    let inode = fs::metadata(&group.0).expect("there").ino();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let port = listener.local_addr().expect("bound").port();
+    let connect = format!(
+        "echo $$ > {}/cgroup.procs && exec 3<>/dev/tcp/127.0.0.1/{port} && read -u 3 x; true",
+        group.0.display()
+    );
+    let mut child = Command::new("bash")
+        .args(["-c", &connect])
+        .spawn()
+        .expect("bash");
+    let (accepted, _) = listener.accept().expect("accepts");
+    let opened = watch.until(What::Opened, 2);
+    let client = opened
+        .iter()
+        .find(|row| row.role() == Role::Client)
+        .expect("a client");
+    assert_eq!(client.cgroup_v1_id, inode);
+    drop(accepted);
+    child.wait().expect("ended");
+}
