@@ -14,7 +14,7 @@ mod report;
 pub mod schema;
 mod secrecy;
 mod source;
-mod spelling;
+pub mod spelling;
 mod substitute;
 mod syntax;
 mod value;

@@ -1,7 +1,7 @@
 //! The nearest right word to a wrong one.
 
 /// A hint that names the nearest of `known`, or all of them where none is near and they are few.
-pub(crate) fn hint<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub fn hint<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let mut known: Vec<&str> = known.into_iter().collect();
     known.sort_unstable();
     known.dedup();
@@ -13,10 +13,7 @@ pub(crate) fn hint<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) ->
 }
 
 /// The word that a person most likely meant: one slip in three letters at most.
-pub(crate) fn nearest<'a>(
-    wrong: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A long text is no misspelt word; the distance costs the product of both lengths.
     if wrong.len() > 64 {
         return None;

@@ -1,0 +1,53 @@
+//! What can be typed: the one definition of which help and parsing are made.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Sees every connection of a node from inside the kernel, names both of its ends, and sends spans
+/// and metrics as OpenTelemetry.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tapetum",
+    version,
+    after_help = "Example: tapetum run -c /etc/tapetum/tapetum.toml\n\n\
+        Exit status: 0 it worked, 1 it failed while running, 2 the command line or the file is wrong.\n\
+        Logs go to standard error; TAPETUM_LOG=info,tapetum_pipeline=debug chooses which.",
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands, in the order in which a newcomer needs them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Say everything that is wrong with a pipeline file, each with its place and a hint
+    #[command(after_help = "Example: tapetum validate base.toml host.toml\n\n\
+        Several files are one file. Exit status 0 if it is right, 2 if not.")]
+    Validate {
+        /// The file, or its parts [default: /etc/tapetum/tapetum.toml]
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Draw what a pipeline file makes of its components
+    #[command(after_help = "Example: tapetum graph config/host.toml")]
+    Graph {
+        /// The file, or its parts [default: /etc/tapetum/tapetum.toml]
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Say what can stand in a pipeline file
+    #[command(
+        after_help = "Examples: tapetum components\n          tapetum components otlp\n          \
+        tapetum components tcp --json"
+    )]
+    Components {
+        /// One of them: its options with defaults and reasons, its metrics, an example
+        name: Option<String>,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+}
