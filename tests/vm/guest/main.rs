@@ -1,0 +1,45 @@
+//! The first process of an emulated machine: makes it habitable, watches connections of its own
+//! with the probe and with the agent, reports, and switches the machine off.
+
+mod setup;
+
+use std::io::Write;
+
+use anyhow::Result;
+use serde_json::json;
+use tapetum_vm::report::{self, Check, END, FAILED};
+
+fn main() {
+    let outcome = setup::filesystems().and_then(|()| {
+        let mut port = setup::report_port()?;
+        let outcome = run(&mut port);
+        let last = match &outcome {
+            Ok(()) => Check {
+                check: END.to_owned(),
+                ..Check::default()
+            },
+            Err(error) => Check {
+                check: FAILED.to_owned(),
+                more: format!("{error:#}").into(),
+                ..Check::default()
+            },
+        };
+        report::write(&mut port, &last)?;
+        outcome
+    });
+    if let Err(error) = outcome {
+        eprintln!("guest: {error:#}");
+    }
+    setup::off();
+}
+
+fn run(port: &mut impl Write) -> Result<()> {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let kernel = Check {
+        check: "kernel".to_owned(),
+        more: json!({ "release": release.trim() }),
+        ..Check::default()
+    };
+    report::write(port, &kernel)?;
+    Ok(())
+}
