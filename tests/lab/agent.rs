@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     http,
+    ledger::Ledger,
     place::{Place, Process, until},
     programs::tapetum_program,
     spans::Span,
@@ -164,20 +165,17 @@ impl Agent {
         }
     }
 
-    /// Waits until the spans are what `wanted` wants, and gives back those that it chose.
+    /// Waits until the spans say what `enough` asks for.
     ///
     /// # Errors
-    /// If they never are, with how many there were.
-    pub fn spans_until(
-        &self,
-        what: &str,
-        mut wanted: impl FnMut(Vec<Span>) -> Option<Vec<Span>>,
-    ) -> Result<Vec<Span>> {
+    /// If they never do, with how many there were.
+    pub fn ledger_until(&self, what: &str, enough: impl Fn(&Ledger) -> bool) -> Result<Ledger> {
         let mut seen = 0;
         until(what, PATIENCE, || {
             let spans = self.spans()?;
             seen = spans.len();
-            Ok(wanted(spans))
+            let ledger = Ledger::of(spans);
+            Ok(enough(&ledger).then_some(ledger))
         })
         .with_context(|| format!("{seen} spans in all; {}", self.log()))
     }

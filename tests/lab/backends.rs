@@ -117,10 +117,11 @@ impl Jaeger {
 pub struct Collector {
     server: Server,
     otlp: String,
+    http: String,
 }
 
 impl Collector {
-    /// Starts one on `address`, port 4320, which passes on spans and points where a target is named.
+    /// Starts one on `address`, ports 4320 and 4321, which passes on spans and points where a target is named.
     ///
     /// # Errors
     /// If it cannot be built or does not come up.
@@ -130,13 +131,21 @@ impl Collector {
         spans_to: Option<&str>,
         points_to: Option<&str>,
     ) -> Result<Self> {
-        let mut options = vec!["--address", address, "--otlp", "4320"];
+        let mut options = vec![
+            "--address",
+            address,
+            "--otlp",
+            "4320",
+            "--otlp-http",
+            "4321",
+        ];
         options.extend(spans_to.iter().flat_map(|target| ["--spans-to", target]));
         options.extend(points_to.iter().flat_map(|target| ["--points-to", target]));
         let server = Server::start(place, "collector", &options)?;
         Ok(Self {
             server,
             otlp: format!("{address}:4320"),
+            http: format!("{address}:4321"),
         })
     }
 
@@ -144,6 +153,12 @@ impl Collector {
     #[must_use]
     pub fn otlp(&self) -> &str {
         &self.otlp
+    }
+
+    /// The same over HTTP.
+    #[must_use]
+    pub fn http(&self) -> &str {
+        &self.http
     }
 
     /// Everything that it took, as its debug exporter prints it.

@@ -14,6 +14,7 @@ mod cgroup;
 pub mod demo;
 mod http;
 mod janitor;
+pub mod ledger;
 mod namespace;
 mod node;
 pub mod peer;
@@ -28,6 +29,7 @@ pub mod traffic;
 
 pub use agent::{Agent, Pipelines};
 pub use backends::{Collector, Jaeger};
+pub use ledger::Ledger;
 pub use node::{Node, Pod};
 pub use place::{Place, Process};
 pub use privilege::{missing, skip};

@@ -95,7 +95,12 @@ impl Node {
              route add {gateway_v4} dev eth0\nroute add default via {gateway_v4}\n\
              route add {gateway_v6} dev eth0\nroute add default via {gateway_v6}"
         ))?;
-        let place = Place::new(&self.site, &namespace, &format!("{}/{name}", self.name))?;
+        // A unit of its own, named after the lab: then no other lab's series bear this pod's name.
+        let cgroup = format!(
+            "{}/system.slice/{name}-{}.service",
+            self.name, self.site.number
+        );
+        let place = Place::new(&self.site, &namespace, &cgroup)?;
         Ok(Pod { place, v4, v6 })
     }
 

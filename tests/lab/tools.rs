@@ -1,11 +1,14 @@
 //! The judges that are not ours: iperf3, curl, `ss`, `nstat`, each read as the numbers that tests compare.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{fs, net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use crate::place::{Place, Process, until};
+use crate::{
+    http,
+    place::{Place, Process, until},
+};
 
 /// One run of iperf3 as its client saw it.
 #[derive(Clone, Debug)]
@@ -66,6 +69,30 @@ impl Iperf {
                 .unwrap_or(0.0),
         })
     }
+}
+
+/// Starts nginx with one small page.
+///
+/// # Errors
+/// If it does not come to listen.
+pub fn nginx(place: &Place, address: SocketAddr) -> Result<Process> {
+    let dir = place.dir().join(format!("nginx-{}", address.port()));
+    fs::create_dir_all(&dir)?;
+    let file = dir.join("nginx.conf");
+    let config = format!(
+        "daemon off; master_process off; pid {0}/pid; error_log {0}/errors;\n\
+         events {{ }}\nhttp {{ access_log off; server {{ listen {address}; return 200 'hello\\n'; }} }}\n",
+        dir.display()
+    );
+    fs::write(&file, config)?;
+    let mut command = place.command("nginx");
+    let process = place.start("nginx", command.arg("-p").arg(&dir).arg("-c").arg(&file))?;
+    let url = format!("http://{address}/");
+    until("nginx to answer", Duration::from_secs(10), || {
+        Ok(http::get(place, &url).ok())
+    })
+    .with_context(|| process.errors())?;
+    Ok(process)
 }
 
 /// curl's own clock of one request.

@@ -13,7 +13,15 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use crate::{cgroup, janitor::Janitor, namespace::Namespace, node::Node, place::Place};
+use crate::{
+    cgroup,
+    janitor::Janitor,
+    namespace::Namespace,
+    node::Node,
+    place::Place,
+    privilege::{missing, skip},
+    programs::tapetum_program,
+};
 
 /// How many labs can stand at once; each has sixteen /24 of 10/8.
 const LABS_MAX: u32 = 2048;
@@ -29,6 +37,31 @@ pub struct Lab {
 }
 
 impl Lab {
+    /// An empty lab for the test `name`, or nothing where the machine lacks something for it, and then
+    /// the reason has been said.
+    ///
+    /// # Errors
+    /// If the machine refuses one of its parts.
+    pub fn for_test(name: &str, tools: &[&str]) -> Result<Option<Self>> {
+        if let Some(reason) = missing(tools) {
+            skip(name, &reason);
+            return Ok(None);
+        }
+        Self::new().map(Some)
+    }
+
+    /// The same for a test that also needs the agent to judge.
+    ///
+    /// # Errors
+    /// If the machine refuses one of its parts.
+    pub fn to_judge(name: &str, tools: &[&str]) -> Result<Option<Self>> {
+        if let Err(error) = tapetum_program() {
+            skip(name, &format!("needs the agent: {error:#}"));
+            return Ok(None);
+        }
+        Self::for_test(name, tools)
+    }
+
     /// An empty lab.
     ///
     /// # Errors
@@ -108,6 +141,12 @@ impl Lab {
         self.site.v6(VIRTUAL, index)
     }
 
+    /// A port that servers of no other lab listen on: metrics carry ports and no addresses.
+    #[must_use]
+    pub fn port(&self, index: u8) -> u16 {
+        u16::try_from(20_000 + self.site.number * 16 + u32::from(index % 16)).unwrap_or(u16::MAX)
+    }
+
     /// What every namespace and cgroup of this lab is named after.
     #[must_use]
     pub fn prefix(&self) -> String {
@@ -118,7 +157,7 @@ impl Lab {
 /// What all parts of a lab share; the last part to go sends the janitor in.
 #[derive(Debug)]
 pub(crate) struct Site {
-    number: u32,
+    pub(crate) number: u32,
     pub(crate) cgroup: PathBuf,
     pub(crate) dir: PathBuf,
     // Cleans up when it is dropped.

@@ -5,8 +5,10 @@ use std::{collections::BTreeMap, io::Write as _, net::SocketAddr, process::Stdio
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
+pub use crate::peer::Plan;
+
 use crate::{
-    peer::{Ending, Plan},
+    peer::Ending,
     place::{Place, Process, until},
     programs::lab_program,
 };

@@ -10,19 +10,10 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use tapetum_lab::{
-    Lab, Server, SocketInfo, Talk, missing,
+    Lab, Server, SocketInfo, Talk,
     peer::{Ending, Plan},
-    skip, traffic,
+    traffic,
 };
-
-/// A lab, or nothing and the reason said.
-fn lab(name: &str, tools: &[&str]) -> Result<Option<Lab>> {
-    if let Some(reason) = missing(tools) {
-        skip(name, &reason);
-        return Ok(None);
-    }
-    Lab::new().map(Some)
-}
 
 /// What is left of the lab with this prefix.
 fn traces_of(prefix: &str) -> Vec<String> {
@@ -48,7 +39,7 @@ fn traces_of(prefix: &str) -> Vec<String> {
 
 #[test]
 fn a_lab_leaves_nothing_behind() -> Result<()> {
-    let Some(mut lab) = lab("a_lab_leaves_nothing_behind", &[])? else {
+    let Some(mut lab) = Lab::for_test("a_lab_leaves_nothing_behind", &[])? else {
         return Ok(());
     };
     let prefix = lab.prefix();
@@ -66,7 +57,7 @@ fn a_lab_leaves_nothing_behind() -> Result<()> {
 #[test]
 fn a_killed_builder_leaves_nothing_behind() -> Result<()> {
     let name = "a_killed_builder_leaves_nothing_behind";
-    let Some(probe) = lab(name, &[])? else {
+    let Some(probe) = Lab::for_test(name, &[])? else {
         return Ok(());
     };
     drop(probe);
@@ -124,7 +115,7 @@ fn stand_until_killed() -> Result<()> {
 #[test]
 fn a_virtual_ip_and_a_masquerade_translate() -> Result<()> {
     let name = "a_virtual_ip_and_a_masquerade_translate";
-    let Some(mut lab) = lab(name, &[])? else {
+    let Some(mut lab) = Lab::for_test(name, &[])? else {
         return Ok(());
     };
     let (a, b) = (lab.node("a")?, lab.node("b")?);
@@ -162,7 +153,7 @@ fn a_virtual_ip_and_a_masquerade_translate() -> Result<()> {
 
 #[test]
 fn the_judges_agree() -> Result<()> {
-    let Some(mut lab) = lab("the_judges_agree", &["ss", "nstat"])? else {
+    let Some(mut lab) = Lab::for_test("the_judges_agree", &["ss", "nstat"])? else {
         return Ok(());
     };
     let node = lab.node("a")?;
@@ -222,7 +213,7 @@ fn traffic_lost(place: &tapetum_lab::Place) -> Result<u64> {
 #[test]
 fn every_process_is_in_its_cgroup_and_namespace() -> Result<()> {
     let name = "every_process_is_in_its_cgroup_and_namespace";
-    let Some(mut lab) = lab(name, &[])? else {
+    let Some(mut lab) = Lab::for_test(name, &[])? else {
         return Ok(());
     };
     let pod = lab

@@ -1,0 +1,205 @@
+//! Connections that fail, each with its reason, and those that only look as if they did.
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use tapetum_lab::{
+    Agent, Lab, Node, Pipelines, Pod, Server, Span,
+    peer::{Ending, Plan},
+    traffic,
+};
+
+struct Scene {
+    lab: Lab,
+    node: Node,
+    client: Pod,
+    server: Pod,
+    agent: Agent,
+}
+
+impl Scene {
+    fn set(test: &str) -> Result<Option<Self>> {
+        let Some(mut lab) = Lab::to_judge(test, &["curl"])? else {
+            return Ok(None);
+        };
+        let node = lab.node("a")?;
+        let (client, server) = (node.pod("client")?, node.pod("server")?);
+        // A connect that nobody answers is given up after three seconds rather than two minutes.
+        client.sysctl(&["net/ipv4/tcp_syn_retries=1"])?;
+        let agent = Agent::start(&node, "agent", &Pipelines::default())?;
+        Ok(Some(Self {
+            lab,
+            node,
+            client,
+            server,
+            agent,
+        }))
+    }
+
+    /// Tries to connect and gives back the one span of it.
+    fn attempt(&self, to: SocketAddr, curl_options: &[&str]) -> Result<Span> {
+        let url = format!("http://{to}/");
+        let mut arguments = vec!["-sS", "-o", "/dev/null"];
+        arguments.extend(curl_options);
+        arguments.push(&url);
+        assert!(
+            self.client.run("curl", &arguments).is_err(),
+            "nothing answers at {to}"
+        );
+        let ledger = self
+            .agent
+            .ledger_until("the failed connect", |l| !l.of_server(to).is_empty())?;
+        let spans = ledger.of_server(to);
+        assert_eq!(spans.len(), 1, "one attempt, one span: {spans:#?}");
+        let span = spans[0].clone();
+        assert_eq!(span.kind, Span::CLIENT);
+        assert_eq!(
+            span.count("flow.bytes.sent") + span.count("flow.bytes.received"),
+            0,
+            "{span:?}"
+        );
+        assert_eq!(span.parent, "");
+        Ok(span)
+    }
+
+    /// What the span says of the failure.
+    fn reason(span: &Span) -> (bool, &str, &str) {
+        (
+            span.error,
+            span.text("error.type"),
+            span.text("tcp.end_reason"),
+        )
+    }
+}
+
+#[test]
+fn refused() -> Result<()> {
+    let Some(scene) = Scene::set("refused")? else {
+        return Ok(());
+    };
+    for address in [scene.server.v4(), scene.server.v6()] {
+        let span = scene.attempt(SocketAddr::new(address, scene.lab.port(1)), &[])?;
+        assert_eq!(
+            Scene::reason(&span),
+            (true, "connection_refused", "rst_received")
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn timed_out() -> Result<()> {
+    let Some(scene) = Scene::set("timed_out")? else {
+        return Ok(());
+    };
+    let to = SocketAddr::new(scene.server.v4(), scene.lab.port(1));
+    scene
+        .node
+        .on_forward(&format!("tcp dport {} drop", to.port()))?;
+    let span = scene.attempt(to, &[])?;
+    assert_eq!(Scene::reason(&span), (true, "timeout", "timeout"));
+    assert_eq!(
+        span.count("tcp.retransmits"),
+        1,
+        "the SYN once more: {span:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn cancelled() -> Result<()> {
+    let Some(scene) = Scene::set("cancelled")? else {
+        return Ok(());
+    };
+    let to = SocketAddr::new(scene.server.v4(), scene.lab.port(1));
+    scene
+        .node
+        .on_forward(&format!("tcp dport {} drop", to.port()))?;
+    let span = scene.attempt(to, &["--connect-timeout", "0.3"])?;
+    assert_eq!(
+        Scene::reason(&span),
+        (false, "", "cancelled"),
+        "giving up is no error"
+    );
+    Ok(())
+}
+
+#[test]
+fn unreachable() -> Result<()> {
+    let Some(scene) = Scene::set("unreachable")? else {
+        return Ok(());
+    };
+    for (index, icmp, error) in [
+        (1, "icmp type host-unreachable", "host_unreachable"),
+        (2, "icmp type net-unreachable", "net_unreachable"),
+    ] {
+        let to = SocketAddr::new(scene.server.v4(), scene.lab.port(index));
+        scene.node.on_forward(&format!(
+            "ip daddr {} tcp dport {} reject with {icmp}",
+            to.ip(),
+            to.port()
+        ))?;
+        let span = scene.attempt(to, &[])?;
+        assert!(span.error, "{span:?}");
+        assert_eq!(span.text("error.type"), error);
+    }
+    let to = SocketAddr::new(scene.server.v6(), scene.lab.port(3));
+    scene.node.on_forward(&format!(
+        "tcp dport {} reject with icmpv6 type no-route",
+        to.port()
+    ))?;
+    let span = scene.attempt(to, &[])?;
+    assert_eq!(
+        (span.error, span.text("error.type")),
+        (true, "net_unreachable")
+    );
+    Ok(())
+}
+
+#[test]
+fn reset() -> Result<()> {
+    let Some(scene) = Scene::set("reset")? else {
+        return Ok(());
+    };
+    for (index, ending, client_says, server_says) in [
+        (
+            1,
+            Ending::ServerReset,
+            (true, "reset", "rst_received"),
+            "rst_sent",
+        ),
+        (
+            2,
+            Ending::Reset,
+            (true, "reset", "rst_sent"),
+            "rst_received",
+        ),
+        (3, Ending::Fin, (false, "", "fin"), "fin"),
+    ] {
+        let address = SocketAddr::new(scene.server.v4(), scene.lab.port(index));
+        let server = Server::start(&scene.server, address)?;
+        let sent = traffic::send(
+            &scene.client,
+            &Plan {
+                to: address,
+                ending,
+                ..Plan::default()
+            },
+        )?;
+        let received = server.counts(1)?;
+        let ledger = scene
+            .agent
+            .ledger_until("both ends", |l| l.has_ended(&sent, &received))?;
+        let (client, server) = (
+            &ledger.client(&sent[&1])[0],
+            &ledger.server(&received[&1])[0],
+        );
+        assert_eq!(client.text("tcp.end_reason"), client_says.2, "{ending:?}");
+        assert_eq!(server.text("tcp.end_reason"), server_says, "{ending:?}");
+        if ending != Ending::Reset {
+            assert_eq!(Scene::reason(client), client_says, "{ending:?}");
+        }
+        assert_eq!(client.trace, server.trace, "one trace, however it ends");
+    }
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! Ten thousand short connections in ten seconds: each exactly once at each end.
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use tapetum_lab::{Agent, Lab, Pipelines, Server, agent, ledger::total, peer::Plan, traffic};
+
+#[test]
+fn each_short_connection_is_told_once_at_each_end() -> Result<()> {
+    let test = "each_short_connection_is_told_once_at_each_end";
+    let Some(mut lab) = Lab::to_judge(test, &["curl"])? else {
+        return Ok(());
+    };
+    let (near, far) = (lab.node("near")?, lab.node("far")?);
+    let (client, server_pod) = (near.pod("client")?, far.pod("server")?);
+    let address = SocketAddr::new(server_pod.v4(), lab.port(1));
+    let asked = SocketAddr::new(lab.virtual_v4(1), 80);
+    near.publish(asked, &[address])?;
+    let server = Server::start(&server_pod, address)?;
+    let agent = Agent::start(&near, "agent", &Pipelines::default())?;
+    let plan = Plan {
+        to: asked,
+        connections: 10_000,
+        up: 300,
+        down: 900,
+        vary: 97,
+        per_second: 1000,
+        at_once: 16,
+        ..Plan::default()
+    };
+    let sent = traffic::send(&client, &plan)?;
+    let received = server.counts(sent.len())?;
+
+    let ends = 2 * sent.len();
+    let lost = || -> Result<f64> {
+        Ok(agent::sum(
+            &agent.own_metrics()?,
+            "tapetum_records_lost_total",
+            &[],
+        ))
+    };
+    // Asking for the counter at each look would be traffic of its own.
+    let whole = agent.ledger_until("20 000 ends", |l| l.has_ended(&sent, &received));
+    let ledger = match whole {
+        Ok(ledger) => ledger,
+        Err(_) => agent.ledger_until("what there is", |_| true)?,
+    };
+    let mut told = 0;
+    for (id, here) in &sent {
+        let there = &received[id];
+        for (count, spans) in [(here, ledger.client(here)), (there, ledger.server(there))] {
+            assert!(spans.len() <= 1, "told twice: {spans:#?}");
+            for _ in spans {
+                assert_eq!(total(spans, "flow.bytes.sent"), count.sent);
+                assert_eq!(total(spans, "flow.bytes.received"), count.received);
+                told += 1;
+            }
+        }
+    }
+    let lost = lost()?;
+    #[expect(clippy::cast_precision_loss, reason = "twenty thousand")]
+    let missing = (ends - told) as f64;
+    // Other labs lose records too, if anyone does: the counter is the whole agent's.
+    assert!(
+        missing <= lost,
+        "{missing} of {ends} ends were neither told nor counted lost ({lost})"
+    );
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! One connection, one trace: two agents that never talk say the same of both of its ends.
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use tapetum_lab::{
+    Agent, Lab, Ledger, Pipelines, Server, Span, Talk,
+    peer::Plan,
+    traffic::{self, Count},
+};
+
+/// Both ends as one agent tells them: the client's span, the server's its child.
+fn pair(ledger: &Ledger, here: &Count, there: &Count) -> (Span, Span) {
+    let (client, server) = (ledger.client(here), ledger.server(there));
+    assert!(!client.is_empty(), "no client's span of {here:?}");
+    assert!(!server.is_empty(), "no server's span of {there:?}");
+    let (client, server) = (client[0].clone(), server[0].clone());
+    assert_eq!(
+        client.trace, server.trace,
+        "one trace: {client:#?} {server:#?}"
+    );
+    assert_eq!(
+        server.parent, client.id,
+        "the server's is the child of the client's"
+    );
+    assert_ne!(client.id, server.id);
+    assert_eq!(client.trace.len(), 32);
+    (client, server)
+}
+
+#[test]
+fn both_ends_of_a_translated_connection_are_one_trace() -> Result<()> {
+    let test = "both_ends_of_a_translated_connection_are_one_trace";
+    let Some(mut lab) = Lab::to_judge(test, &["curl"])? else {
+        return Ok(());
+    };
+    let (near, far) = (lab.node("near")?, lab.node("far")?);
+    let (client, server_pod) = (near.pod("client")?, far.pod("server")?);
+    near.masquerade()?;
+    let address = SocketAddr::new(server_pod.v4(), lab.port(1));
+    let asked = SocketAddr::new(lab.virtual_v4(1), 80);
+    near.publish(asked, &[address])?;
+    let server = Server::start(&server_pod, address)?;
+
+    // One connection is older than either agent.
+    let mut old = Talk::open(&client, asked, 1)?;
+    old.exchange(40_000, 30_000)?;
+    let one = Agent::start(&near, "near", &Pipelines::default())?;
+    let other = Agent::start(&far, "far", &Pipelines::default())?;
+    let fresh = Plan {
+        to: asked,
+        first: 2,
+        ..Plan::default()
+    };
+    let mut sent = traffic::send(&client, &fresh)?;
+    old.exchange(10, 20)?;
+    sent.insert(1, old.end("fin")?);
+    let received = server.counts(2)?;
+
+    let mut told = Vec::new();
+    for agent in [&one, &other] {
+        let ledger = agent.ledger_until("both ends", |l| l.has_ended(&sent, &received))?;
+        for (id, here) in &sent {
+            let (client, server) = pair(&ledger, here, &received[id]);
+            assert_eq!(client.address("server"), Some(asked), "what was asked for");
+            assert_eq!(
+                client.address("network.peer"),
+                Some(address),
+                "who answered"
+            );
+            assert_eq!(server.address("server"), Some(address), "its own");
+            told.push((*id, client.trace, client.id, server.id));
+        }
+    }
+    let (ones, others) = told.split_at(2);
+    assert_eq!(ones, others, "two agents, the same ids");
+    assert_ne!(ones[0].1, ones[1].1, "two connections, two traces");
+    Ok(())
+}
+
+#[test]
+fn an_older_connection_says_its_own_period_and_the_whole() -> Result<()> {
+    let test = "an_older_connection_says_its_own_period_and_the_whole";
+    let Some(mut lab) = Lab::to_judge(test, &["curl"])? else {
+        return Ok(());
+    };
+    let node = lab.node("a")?;
+    let (client, server_pod) = (node.pod("client")?, node.pod("server")?);
+    let address = SocketAddr::new(server_pod.v6(), lab.port(1));
+    let server = Server::start(&server_pod, address)?;
+    let mut talk = Talk::open(&client, address, 1)?;
+    let before = talk.exchange(500_000, 400_000)?;
+    let agent = Agent::start(&node, "agent", &Pipelines::default())?;
+    talk.exchange(3_000, 2_000)?;
+    let sent = [(1, talk.end("fin")?)].into();
+    let received = server.counts(1)?;
+    let ledger = agent.ledger_until("both ends", |l| l.has_ended(&sent, &received))?;
+    let here = &sent[&1];
+    let (client, server) = pair(&ledger, here, &received[&1]);
+    assert_eq!(client.count("flow.bytes.sent"), here.sent - before.sent);
+    assert_eq!(
+        client.count("flow.bytes.received"),
+        here.received - before.received
+    );
+    assert_eq!(client.count("flow.bytes.sent.total"), here.sent);
+    assert_eq!(client.count("flow.bytes.received.total"), here.received);
+    assert_eq!(
+        server.count("flow.bytes.sent"),
+        here.received - before.received
+    );
+    assert_eq!(server.count("flow.bytes.received.total"), here.sent);
+    Ok(())
+}
