@@ -1,6 +1,8 @@
 //! The agent under judgement: the real program with a real file, in a node's namespace.
 
-use std::{fs, path::PathBuf, process::ExitStatus, time::Duration};
+use std::{
+    fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::ExitStatus, time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -16,6 +18,9 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(20);
 const ADMIN_PORT: u16 = 9465;
 const SCRAPE_PORT: u16 = 9464;
+/// Gives this process a host name of its own, `$1`, and becomes the rest: an agent is known by its host's
+/// name, and the nodes of a lab share one.
+const NAMED: &str = r#"echo "$1" >/proc/sys/kernel/hostname && shift && exec "$@""#;
 
 /// What the agent's file says, as far as tests differ in it.
 #[derive(Clone, Debug)]
@@ -103,15 +108,33 @@ impl Agent {
     /// # Errors
     /// If there is no program or its file cannot be written.
     pub fn launch(place: &Place, name: &str, pipelines: &Pipelines) -> Result<Self> {
-        let spans = place.dir().join(format!("{name}.spans"));
-        let file = place.dir().join(format!("{name}.toml"));
+        Self::launch_through(place, name, pipelines, &[])
+    }
+
+    /// Starts one by way of another program, `setpriv` and its options, and does not wait.
+    ///
+    /// # Errors
+    /// If there is no program or its file cannot be written.
+    pub fn launch_through(
+        place: &Place,
+        name: &str,
+        pipelines: &Pipelines,
+        through: &[&str],
+    ) -> Result<Self> {
+        let dir = place.dir().join(name);
+        fs::create_dir_all(&dir)?;
+        // Whoever the agent runs as writes its spans here.
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o777))?;
+        let (spans, file) = (dir.join("spans"), dir.join("tapetum.toml"));
         fs::write(&file, pipelines.text(&spans))?;
-        let mut command = place.command(tapetum_program()?);
-        // Two nodes of one machine are told apart by nothing but what they are told.
+        let mut command = place.command("unshare");
         command
+            .args(["--uts", "sh", "-c", NAMED, "sh", name])
+            .args(through);
+        command
+            .arg(tapetum_program()?)
             .args(["run", "-c"])
-            .arg(&file)
-            .env("NODE_NAME", name);
+            .arg(&file);
         let process = place.start(name, &mut command)?;
         Ok(Self {
             process,

@@ -36,6 +36,6 @@ pub use privilege::{missing, skip};
 pub use programs::{lab_program, tapetum_program};
 pub use prometheus::Prometheus;
 pub use spans::{Attributes, Span};
-pub use tools::{CurlTimes, Iperf, SocketInfo};
+pub use tools::{Curl, Iperf, SocketInfo};
 pub use topology::Lab;
 pub use traffic::{Count, Server, Talk};

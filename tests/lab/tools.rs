@@ -95,34 +95,76 @@ pub fn nginx(place: &Place, address: SocketAddr) -> Result<Process> {
     Ok(process)
 }
 
-/// curl's own clock of one request.
+/// Starts Python's own web server on a folder with one file, `page`, of so many bytes.
+///
+/// # Errors
+/// If it does not come to listen.
+pub fn python(place: &Place, address: SocketAddr, bytes: usize) -> Result<Process> {
+    let dir = place.dir().join(format!("python-{}", address.port()));
+    fs::create_dir_all(&dir)?;
+    fs::write(dir.join("page"), vec![b'p'; bytes])?;
+    let mut command = place.command("python3");
+    command.args(["-m", "http.server", "--bind", &address.ip().to_string()]);
+    command
+        .arg("--directory")
+        .arg(&dir)
+        .arg(address.port().to_string());
+    let process = place.start("python", &mut command)?;
+    let url = format!("http://{address}/page");
+    until("Python to answer", Duration::from_secs(10), || {
+        Ok(http::get(place, &url).ok())
+    })
+    .with_context(|| process.errors())?;
+    Ok(process)
+}
+
+/// curl's own account of one request over a connection of its own.
 #[derive(Clone, Copy, Debug)]
-pub struct CurlTimes {
+pub struct Curl {
     /// The port it connected from.
     pub local_port: u16,
     /// From the first SYN to the connection being there, in seconds.
     pub connect: f64,
     /// To the end of the answer, in seconds.
     pub total: f64,
+    /// Bytes of the request.
+    pub sent: u64,
+    /// Bytes of the answer, its head included.
+    pub received: u64,
 }
 
-impl CurlTimes {
+impl Curl {
     /// Gets a page.
     ///
     /// # Errors
     /// If there is none.
     pub fn of(place: &Place, url: &str) -> Result<Self> {
-        const FORMAT: &str = "%{local_port} %{time_namelookup} %{time_connect} %{time_total}";
+        const FORMAT: &str = "%{local_port} %{time_namelookup} %{time_connect} %{time_total} \
+                              %{size_request} %{size_upload} %{size_header} %{size_download}";
         let output = place.run("curl", &["-sS", "-o", "/dev/null", "-w", FORMAT, url])?;
         let words: Vec<&str> = output.split_whitespace().collect();
-        let [port, lookup, connect, total] = words[..] else {
-            anyhow::bail!("curl's times are not four: {output}");
+        let [
+            port,
+            lookup,
+            connect,
+            total,
+            request,
+            upload,
+            header,
+            download,
+        ] = words[..]
+        else {
+            anyhow::bail!("curl's account has not eight numbers: {output}");
         };
-        let connect = connect.parse::<f64>()? - lookup.parse::<f64>()?;
+        let sum = |one: &str, other: &str| -> Result<u64> {
+            Ok(one.parse::<u64>()? + other.parse::<u64>()?)
+        };
         Ok(Self {
             local_port: port.parse()?,
-            connect,
+            connect: connect.parse::<f64>()? - lookup.parse::<f64>()?,
             total: total.parse()?,
+            sent: sum(request, upload)?,
+            received: sum(header, download)?,
         })
     }
 }

@@ -5,15 +5,15 @@ use std::{net::SocketAddr, process::Command};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use tapetum_lab::{
-    Collector, CurlTimes, Iperf, Jaeger, Lab, Prometheus,
+    Collector, Curl, Iperf, Jaeger, Lab, Prometheus,
     prometheus::promtool_complaints,
-    tools::{kernel_counter, nginx},
+    tools::{kernel_counter, nginx, python},
 };
 
 #[test]
-fn iperf3_and_nginx_run_in_pods() -> Result<()> {
-    let tools = ["curl", "iperf3", "nginx", "nstat"];
-    let Some(mut lab) = Lab::for_test("iperf3_and_nginx_run_in_pods", &tools)? else {
+fn real_programs_run_in_pods() -> Result<()> {
+    let tools = ["curl", "iperf3", "nginx", "nstat", "python3"];
+    let Some(mut lab) = Lab::for_test("real_programs_run_in_pods", &tools)? else {
         return Ok(());
     };
     let node = lab.node("a")?;
@@ -31,9 +31,13 @@ fn iperf3_and_nginx_run_in_pods() -> Result<()> {
         iperf.wait(std::time::Duration::from_secs(10))?;
         node.forward_all()?;
     }
+    let address = SocketAddr::new(server.v4(), lab.port(4));
+    let _python = python(&server, address, 70_000)?;
+    let page = Curl::of(&client, &format!("http://{address}/page"))?;
+    assert!(page.sent > 20 && page.received > 70_000, "{page:?}");
     let address = SocketAddr::new(server.v6(), lab.port(3));
     let _nginx = nginx(&server, address)?;
-    let times = CurlTimes::of(&client, &format!("http://{address}/"))?;
+    let times = Curl::of(&client, &format!("http://{address}/"))?;
     assert!(
         times.local_port > 0 && times.connect > 0.0 && times.total >= times.connect,
         "{times:?}"

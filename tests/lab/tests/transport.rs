@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
 use tapetum_lab::{
-    Agent, CurlTimes, Iperf, Lab, Pipelines, Server, SocketInfo, Talk,
+    Agent, Curl, Iperf, Lab, Pipelines, Server, SocketInfo, Talk,
     ledger::total,
-    tools::{kernel_counter, nginx},
+    tools::{kernel_counter, nginx, python},
     traffic::Count,
 };
 
@@ -131,13 +131,13 @@ fn the_handshake_is_curls() -> Result<()> {
     let agent = Agent::start(&node, "agent", &Pipelines::default())?;
     let url = format!("http://{address}/");
 
-    let mut judged = vec![CurlTimes::of(&client, &url)?, CurlTimes::of(&client, &url)?];
+    let mut judged = vec![Curl::of(&client, &url)?, Curl::of(&client, &url)?];
     // The first SYN is lost: its successor comes a second later, and curl waits as long.
     node.on_forward(&format!(
         "tcp dport {} quota until 100 bytes drop",
         address.port()
     ))?;
-    judged.push(CurlTimes::of(&client, &url)?);
+    judged.push(Curl::of(&client, &url)?);
     assert!(judged[2].connect > 0.9, "{judged:?}");
 
     let counts = judged.iter().map(|times| {
@@ -166,6 +166,47 @@ fn the_handshake_is_curls() -> Result<()> {
         #[expect(clippy::cast_precision_loss, reason = "seconds as nanoseconds")]
         let lasted = (span.end_ns - span.start_ns) as f64 / 1e9;
         assert!((lasted - times.total).abs() < 0.1, "{lasted} {times:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_web_page_is_as_long_as_curl_says() -> Result<()> {
+    let tools = ["curl", "nginx", "python3"];
+    let Some(mut lab) = Lab::to_judge("a_web_page_is_as_long_as_curl_says", &tools)? else {
+        return Ok(());
+    };
+    let node = lab.node("a")?;
+    let (client, server_pod) = (node.pod("client")?, node.pod("server")?);
+    let agent = Agent::start(&node, "agent", &Pipelines::default())?;
+    let of_nginx = SocketAddr::new(server_pod.v6(), lab.port(1));
+    let of_python = SocketAddr::new(server_pod.v4(), lab.port(2));
+    let _nginx = nginx(&server_pod, of_nginx)?;
+    let _python = python(&server_pod, of_python, 3_000_000)?;
+    for (address, page) in [(of_nginx, ""), (of_python, "page")] {
+        let judge = Curl::of(&client, &format!("http://{address}/{page}"))?;
+        let here = if address.is_ipv6() {
+            client.v6()
+        } else {
+            client.v4()
+        };
+        let (local, end) = (SocketAddr::new(here, judge.local_port), String::new());
+        let count = Count {
+            id: 1,
+            local,
+            peer: address,
+            sent: 0,
+            received: 0,
+            end,
+        };
+        let sent = [(1, count.clone())].into();
+        let ledger = agent.ledger_until("the request", |l| l.has_ended(&sent, &[].into()))?;
+        let spans = ledger.client(&count);
+        let told = (
+            total(spans, "flow.bytes.sent"),
+            total(spans, "flow.bytes.received"),
+        );
+        assert_eq!(told, (judge.sent, judge.received), "{spans:#?}");
     }
     Ok(())
 }

@@ -1,0 +1,73 @@
+//! The agent as it should be deployed: nobody's user, with the two or three capabilities that it needs.
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use tapetum_lab::{
+    Agent, Lab, Pipelines, Server,
+    ledger::total,
+    traffic::{self, Plan},
+};
+
+/// Counts a connection through a virtual IP with an agent that has only these capabilities.
+fn judge(test: &str, capabilities: &str) -> Result<()> {
+    let Some(mut lab) = Lab::to_judge(test, &["curl", "setpriv"])? else {
+        return Ok(());
+    };
+    let node = lab.node("a")?;
+    let (client, server_pod) = (node.pod("client")?, node.pod("server")?);
+    let address = SocketAddr::new(server_pod.v4(), lab.port(1));
+    let asked = SocketAddr::new(lab.virtual_v4(1), 80);
+    node.publish(asked, &[address])?;
+    let server = Server::start(&server_pod, address)?;
+    let only = |option: &str| format!("--{option}=-all,{capabilities}");
+    let (bounding, inheritable, ambient) =
+        (only("bounding-set"), only("inh-caps"), only("ambient-caps"));
+    let through = [
+        "setpriv",
+        "--reuid=65532",
+        "--regid=65532",
+        "--clear-groups",
+        "--no-new-privs",
+        &bounding,
+        &inheritable,
+        &ambient,
+    ];
+    let mut agent = Agent::launch_through(&node, "agent", &Pipelines::default(), &through)?;
+    agent.ready()?;
+    let sent = traffic::send(
+        &client,
+        &Plan {
+            to: asked,
+            connections: 5,
+            ..Plan::default()
+        },
+    )?;
+    let received = server.counts(5)?;
+    let ledger = agent.ledger_until("all ends", |l| l.has_ended(&sent, &received))?;
+    for (id, here) in &sent {
+        let there = &received[id];
+        let (client, server) = (ledger.client(here), ledger.server(there));
+        assert_eq!(total(client, "flow.bytes.sent"), here.sent, "{client:#?}");
+        assert_eq!(total(server, "flow.bytes.sent"), there.sent, "{server:#?}");
+        assert_eq!(
+            client[0].address("network.peer"),
+            Some(address),
+            "who answered, by both ends"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn bpf_and_perfmon_are_enough_for_connections() -> Result<()> {
+    judge(
+        "bpf_and_perfmon_are_enough_for_connections",
+        "+bpf,+perfmon",
+    )
+}
+
+#[test]
+fn net_admin_may_be_there_too() -> Result<()> {
+    judge("net_admin_may_be_there_too", "+bpf,+perfmon,+net_admin")
+}
