@@ -2,7 +2,9 @@
 //!
 //! To add one: its folder, its `mod` line and its line in [`COMPONENTS`].
 
+pub mod otlp;
+
 use tapetum_pipeline::Component;
 
 /// Every exporter, in the order of the documents.
-pub static COMPONENTS: &[&Component] = &[];
+pub static COMPONENTS: &[&Component] = &[&otlp::COMPONENT];

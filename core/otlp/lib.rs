@@ -10,6 +10,7 @@ mod key;
 pub mod names;
 mod proto;
 mod resource;
+pub mod response;
 mod span;
 mod text;
 

@@ -123,7 +123,7 @@ fn a_very_long_name_does_not_break_anything() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_rows_say_what_they_should(rows in prop::collection::vec(oracle::any::row(), 0..40)) {
