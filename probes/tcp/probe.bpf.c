@@ -430,10 +430,13 @@ static __always_inline void opened(struct sock *sk)
 	if (!e || !tp || e->stage != STAGE_LIVE || e->established_ns)
 		return;
 	now = bpf_ktime_get_ns();
-	if (e->role == ROLE_SERVER)
+	if (e->role == ROLE_SERVER) {
 		e->handshake_us = tp->srtt_us >> 3;
-	else if (!(e->flags & FLAG_ADOPTED))
+		/* At its birth it still had the listener's cookie: the kernel clears it afterwards. */
+		e->id = bpf_get_socket_cookie(sk);
+	} else if (!(e->flags & FLAG_ADOPTED)) {
 		e->handshake_us = (now - e->born_ns) / 1000;
+	}
 	ends_noted(e, sk);
 	seqs_read(&s, tp);
 	isn_noted(e, &s);
