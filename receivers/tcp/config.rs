@@ -1,0 +1,126 @@
+//! The options of `tcp`, with the reason for each default.
+
+use serde::Deserialize;
+use tapetum_model::Connection;
+use tapetum_pipeline::{Bound, Duration, Opt, OptKind, Problem, Settings, Size};
+use tapetum_probes::tcp::Options;
+
+use super::watch::{BATCHES_MAX, ROWS_MAX};
+use super::{exclude, listeners, tracked};
+use crate::identity;
+
+/// What a file may say.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    pub(super) sweep: Duration,
+    pub(super) interval: Duration,
+    pub(super) max_connections: u32,
+    pub(super) exclude: Vec<String>,
+    #[serde(default)]
+    pub(super) ring: Option<Size>,
+}
+
+pub(super) const OPTIONS: &[Opt] = &[
+    Opt {
+        key: "sweep",
+        kind: OptKind::Duration,
+        default: Some("10s"),
+        optional: false,
+        help: "how often the counters of every open connection are read",
+        why: "metrics move in steps of it; it costs 0.3 µs a connection, so 65 536 cost 0.2 % of a core",
+    },
+    Opt {
+        key: "interval",
+        kind: OptKind::Duration,
+        default: Some("60s"),
+        optional: false,
+        help: "a connection that lasts longer sends a span each",
+        why: "a long connection is seen within a minute, and most connections are one span",
+    },
+    Opt {
+        key: "max_connections",
+        kind: OptKind::Integer {
+            min: 16,
+            max: 1_000_000,
+        },
+        default: Some("65_536"),
+        optional: false,
+        help: "connections that are tracked at once, enforced in the kernel; beyond, they are counted",
+        why: "the kernel's storage is charged to this process: about 0.5 KB each, and 0.3 KB here",
+    },
+    Opt {
+        key: "exclude",
+        kind: OptKind::List(&OptKind::Choice(&exclude::REASONS)),
+        default: Some(r#"["self", "kubelet-probes", "loopback"]"#),
+        optional: false,
+        help: "what is left out, and counted: the agent's own connections, the kubelet's to pods of this node, those with both ends on a loopback address",
+        why: "they are many, regular, and nobody asks for them",
+    },
+    Opt {
+        key: "ring",
+        kind: OptKind::Size,
+        default: None,
+        optional: true,
+        help: "size of the ring that the kernel writes into, rounded up to a power of two",
+        why: "without it: room for a sweep of `max_connections` and 1 MiB of births and closes besides",
+    },
+];
+
+/// The least time between two sweeps: below it a sweep of many connections would take most of a core.
+const SWEEP_MIN: std::time::Duration = std::time::Duration::from_millis(100);
+
+pub(super) fn check(settings: &Settings) -> Vec<Problem> {
+    let Ok(config) = settings.read::<Config>() else {
+        return Vec::new();
+    };
+    let mut problems = Vec::new();
+    if config.sweep.0 < SWEEP_MIN {
+        problems.push(Problem::at("sweep", "must be at least 100ms"));
+    }
+    if config.interval < config.sweep {
+        let mut problem = Problem::at("interval", "must not be shorter than `sweep`");
+        problem.hint = Some("a span ends with a sweep, so there cannot be more of them".into());
+        problems.push(problem);
+    }
+    for word in &config.exclude {
+        if !exclude::REASONS.contains(&word.as_str()) {
+            problems.push(Problem::at(
+                "exclude",
+                format!("`{word}` cannot be left out"),
+            ));
+        }
+    }
+    if config
+        .ring
+        .is_some_and(|ring| ring.0 < 256 << 10 || ring.0 > 1 << 30)
+    {
+        problems.push(Problem::at("ring", "must be between 256KiB and 1GiB"));
+    }
+    problems
+}
+
+pub(super) fn bound(settings: &Settings) -> Bound {
+    let Ok(config) = settings.read::<Config>() else {
+        return Bound::default();
+    };
+    let connections = u64::from(config.max_connections) * tracked::BOUND_BYTES;
+    let batches = (BATCHES_MAX * ROWS_MAX * size_of::<Connection>()) as u64;
+    Bound {
+        user_bytes: connections + batches + listeners::BOUND_BYTES + identity::BOUND_BYTES,
+        kernel_bytes: config.probe().kernel_bytes(),
+    }
+}
+
+impl Config {
+    /// What the probe needs to know.
+    pub(super) fn probe(&self) -> Options {
+        Options {
+            max_connections: self.max_connections,
+            ring_bytes: self
+                .ring
+                .map(|ring| u32::try_from(ring.0).unwrap_or(1 << 30)),
+            ..Options::default()
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What is left out by default, because nobody asks for it: each is counted.
+
+use tapetum_model::{Attr, Metric};
+use tapetum_pipeline::{Counter, Telemetry};
+use tapetum_probes::tcp::{Role, Row};
+
+/// What can be left out, as the file calls it.
+pub(super) const REASONS: [&str; 3] = ["self", "kubelet-probes", "loopback"];
+
+/// The reasons that are on, and what they left out.
+#[derive(Debug, Default)]
+pub(super) struct Exclude {
+    own_pid: Option<u32>,
+    loopback: bool,
+    kubelet: bool,
+    counters: [Counter; 3],
+}
+
+impl Exclude {
+    /// Of the words in the file; `own_pid` as the kernel counts processes.
+    pub(super) fn new(words: &[String], own_pid: u32, telemetry: &Telemetry) -> Self {
+        let on = |reason: &str| words.iter().any(|word| word == reason);
+        Self {
+            own_pid: on(REASONS[0]).then_some(own_pid),
+            kubelet: on(REASONS[1]),
+            loopback: on(REASONS[2]),
+            counters: REASONS.map(|reason| {
+                telemetry.counter(Metric::RecordsFiltered, &[(Attr::Reason, reason)])
+            }),
+        }
+    }
+
+    /// Whether a row is left out for what it says itself. Counted when the row is a connection's first.
+    pub(super) fn drops(&self, row: &Row, first: bool) -> bool {
+        let reason = if self.own_pid.is_some_and(|pid| pid == row.pid) {
+            0
+        } else if self.loopback && row.local().ip().is_loopback() && row.peer().ip().is_loopback() {
+            2
+        } else {
+            return false;
+        };
+        if first {
+            self.counters[reason].add(1);
+        }
+        true
+    }
+
+    /// Whether a connection may be a probe of the kubelet: decided when its other end is known.
+    pub(super) fn suspects(&self, row: &Row) -> bool {
+        self.kubelet && row.role() == Role::Client && row.comm() == b"kubelet"
+    }
+
+    /// A probe of the kubelet was left out, at one of its ends.
+    pub(super) fn probe_dropped(&self) {
+        self.counters[1].add(1);
+    }
+}

@@ -1,0 +1,131 @@
+//! Who listens where on this kernel: tells the server of an adopted connection, and names the far end of
+//! a connect that nobody accepted.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tapetum_model::Entity;
+
+/// The listeners of all network namespaces, as many as the probe tells.
+#[derive(Debug, Default)]
+pub(super) struct Listeners {
+    by_cookie: HashMap<u64, Listener>,
+    by_port: HashMap<(u64, u16), Vec<u64>>,
+}
+
+#[derive(Debug)]
+struct Listener {
+    netns: u64,
+    address: SocketAddr,
+    entity: Arc<Entity>,
+    seen_ns: u64,
+    sweep: u32,
+}
+
+/// The probe tells no more than this; here for the day when it does.
+const MOST: usize = 8_192;
+/// What they can take, for the sum that start-up prints.
+pub(super) const BOUND_BYTES: u64 = 256 * MOST as u64;
+
+impl Listeners {
+    /// Seen again, where it was: `false` if it is new, or listens elsewhere now.
+    pub(super) fn again(
+        &mut self,
+        cookie: u64,
+        at: (u64, SocketAddr),
+        seen_ns: u64,
+        sweep: u32,
+    ) -> bool {
+        match self.by_cookie.get_mut(&cookie) {
+            Some(known) if (known.netns, known.address) == at => {
+                (known.seen_ns, known.sweep) = (seen_ns, sweep);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// One is new.
+    pub(super) fn insert(
+        &mut self,
+        cookie: u64,
+        (netns, address): (u64, SocketAddr),
+        (seen_ns, sweep): (u64, u32),
+        entity: Arc<Entity>,
+    ) {
+        self.gone(cookie);
+        if self.by_cookie.len() >= MOST {
+            return;
+        }
+        let listener = Listener {
+            netns,
+            address,
+            entity,
+            seen_ns,
+            sweep,
+        };
+        self.by_cookie.insert(cookie, listener);
+        self.by_port
+            .entry((netns, address.port()))
+            .or_default()
+            .push(cookie);
+    }
+
+    /// One closed.
+    pub(super) fn gone(&mut self, cookie: u64) {
+        let Some(listener) = self.by_cookie.remove(&cookie) else {
+            return;
+        };
+        let key = (listener.netns, listener.address.port());
+        if let Some(cookies) = self.by_port.get_mut(&key) {
+            cookies.retain(|other| *other != cookie);
+            if cookies.is_empty() {
+                self.by_port.remove(&key);
+            }
+        }
+    }
+
+    /// A whole sweep that began at `began_ns` is over: who was there before and was not seen is gone.
+    pub(super) fn swept(&mut self, sweep: u32, began_ns: u64) {
+        let gone: Vec<u64> = self
+            .by_cookie
+            .iter()
+            .filter(|(_, listener)| listener.sweep != sweep && listener.seen_ns < began_ns)
+            .map(|(cookie, _)| *cookie)
+            .collect();
+        for cookie in gone {
+            self.gone(cookie);
+        }
+    }
+
+    /// Whether something in this namespace accepts connections to `local`.
+    pub(super) fn accepts(&self, netns: u64, local: SocketAddr) -> bool {
+        self.at(netns, local).next().is_some()
+    }
+
+    /// Who would accept a connection from `local` to `remote` within one namespace: only asked where the
+    /// address itself says that it is this namespace's own.
+    pub(super) fn named(
+        &self,
+        netns: u64,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Option<&Arc<Entity>> {
+        let own = remote.ip() == local.ip() || remote.ip().is_loopback();
+        own.then(|| self.at(netns, remote).next())
+            .flatten()
+            .map(|listener| &listener.entity)
+    }
+
+    fn at(&self, netns: u64, to: SocketAddr) -> impl Iterator<Item = &Listener> {
+        self.by_port
+            .get(&(netns, to.port()))
+            .into_iter()
+            .flatten()
+            .filter_map(|cookie| self.by_cookie.get(cookie))
+            .filter(move |listener| {
+                listener.address.ip().is_unspecified() || listener.address.ip() == to.ip()
+            })
+    }
+}

@@ -1,0 +1,380 @@
+//! The table of connections: kernel rows in, connection rows out. No I/O and no clock of its own: events
+//! and moments are passed in, rows gather in [`Table::rows`].
+//!
+//! **First rows wait for the other end.** Where both ends are on this kernel, their births reach the ring
+//! within the round trip of each other. A birth waits in here until its other end is known, or until its
+//! handshake is [`WAIT_NS`] old; then its names are complete and the same in all of its rows. A
+//! connection that closes while it waits leaves as one row.
+
+mod born;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tapetum_model::{Connection, Counters, EndReason, Flags, Process, Role};
+use tapetum_probes::tcp::{self as probe, Event, Row, SweepEnded, flags};
+
+use super::clock::Offset;
+use super::exclude::Exclude;
+use super::ids::Ids;
+use super::listeners::Listeners;
+use super::row::{self, Ending, Reading};
+use super::tracked::{Connections, Slot, marks};
+use crate::identity::{Names, Recent};
+
+/// How long a first row waits for the other end of its connection: twice what a handshake through a few
+/// namespaces of a busy machine takes, and little enough that a row is never 100 ms late.
+pub(super) const WAIT_NS: u64 = 20_000_000;
+
+/// Processes that are remembered at least, so that their connections share one name.
+const PROCESSES_ROOM: usize = 2_048;
+
+/// Asks who answers a connection from one address to another; `None`: the one that was asked for.
+pub(super) type Answers = Box<dyn FnMut(SocketAddr, SocketAddr) -> Option<SocketAddr> + Send>;
+
+/// What a table does not find out by itself.
+pub(super) struct Rules {
+    /// A longer connection sends a span each.
+    pub(super) interval_ns: u64,
+    /// Time between two sweeps: a span is sent by the sweep that is nearest to its interval.
+    pub(super) sweep_ns: u64,
+    /// Connections tracked at once.
+    pub(super) connections_max: usize,
+    pub(super) exclude: Exclude,
+}
+
+/// What was noticed since the last [`Table::noticed`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Noticed {
+    /// Connections that found no place here (the probe counts those that found none in the kernel).
+    pub(super) over_limit: u64,
+    /// Births that only a sweep or the close told.
+    pub(super) late_births: u64,
+    /// Closes that nobody told.
+    pub(super) lost_closes: u64,
+}
+
+pub(super) struct Table {
+    pub(super) rows: Vec<Connection>,
+    pub(super) offset: Offset,
+    pub(super) rules: Rules,
+    connections: Connections,
+    waiting: Vec<Waiting>,
+    adopting: Vec<(Slot, u64)>,
+    listeners: Listeners,
+    names: Names,
+    processes: Recent<(u32, [u8; 16]), Arc<Process>>,
+    ids: Ids,
+    answers: Option<Answers>,
+    noticed: Noticed,
+}
+
+/// A first row that waits, with the newest that the kernel said of it.
+struct Waiting {
+    slot: Slot,
+    row: Row,
+    closed: bool,
+}
+
+impl Table {
+    pub(super) fn new(rules: Rules, ids: Ids, names: Names, answers: Option<Answers>) -> Self {
+        Self {
+            rows: Vec::new(),
+            offset: Offset::default(),
+            rules,
+            connections: Connections::default(),
+            waiting: Vec::new(),
+            adopting: Vec::new(),
+            listeners: Listeners::default(),
+            names,
+            processes: Recent::new(PROCESSES_ROOM),
+            ids,
+            answers,
+            noticed: Noticed::default(),
+        }
+    }
+
+    /// Connections that are tracked now.
+    pub(super) fn tracked(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// What was noticed since this was asked last.
+    pub(super) fn noticed(&mut self) -> Noticed {
+        std::mem::take(&mut self.noticed)
+    }
+
+    /// Whether first rows wait in here: then [`Table::settle`] is due soon.
+    pub(super) fn waits(&self) -> bool {
+        !self.waiting.is_empty() || !self.adopting.is_empty()
+    }
+
+    /// Takes in what the kernel says.
+    pub(super) fn on(&mut self, event: Event<'_>) {
+        match event {
+            Event::Opened(row) => self.opened(row),
+            Event::Closed(row) => self.closed(row),
+            Event::Adopted(row) => self.adopted(row),
+            Event::Swept(row) => self.swept(row),
+            Event::Listening(row) => self.listening(row),
+            Event::ListenerClosed(row) => self.listeners.gone(row.id),
+            Event::SweepBegan { .. } => {}
+            Event::SweepEnded(sweep) => self.sweep_ended(&sweep),
+            Event::CgroupMade(made) => {
+                let path = String::from_utf8_lossy(made.path);
+                self.names.learn(made.hierarchy, made.id, &path);
+            }
+        }
+    }
+
+    /// Sends first rows that waited long enough at `now_ns`, in the order in which they came, until
+    /// `most` rows have gathered. `false`: there is more to send.
+    pub(super) fn settle(&mut self, now_ns: u64, most: usize) -> bool {
+        while let Some((slot, netns)) = self.adopting.pop() {
+            self.settle_adopted(slot, netns);
+            if self.rows.len() >= most {
+                return false;
+            }
+        }
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let mut kept = 0;
+        let mut full = false;
+        waiting.retain(|one| {
+            let known = self.connections[one.slot].is(marks::JOINED);
+            let old = one.row.established_ns.saturating_add(WAIT_NS) <= now_ns;
+            if full || !(known || old) {
+                kept += 1;
+                return true;
+            }
+            self.settle_birth(one);
+            full = self.rows.len() >= most;
+            false
+        });
+        self.waiting = waiting;
+        !full || kept == 0
+    }
+
+    /// The agent stops: every period so far becomes a span. Until `most` rows have gathered; `true`: all
+    /// is said.
+    pub(super) fn stop(&mut self, most: usize) -> bool {
+        let slots: Vec<Slot> = self.connections.slots().collect();
+        for slot in slots {
+            if self.rows.len() >= most {
+                return false;
+            }
+            let reading = Reading::known(&self.connections[slot]);
+            if reading.counters != self.connections[slot].base {
+                self.write(slot, &reading, Flags::SPAN, None);
+            }
+            self.connections.remove(slot);
+        }
+        true
+    }
+
+    // ---- while it lives ----
+
+    fn swept(&mut self, row: &Row) {
+        if !row.established() {
+            return;
+        }
+        let Some(slot) = self.find(row) else {
+            let first = !row.has(flags::ANNOUNCED);
+            if self.rules.exclude.drops(row, first) {
+                return;
+            }
+            self.noticed.late_births += 1;
+            if row.has(flags::ADOPTED) {
+                self.adopt(row);
+            } else {
+                self.born(row, false);
+            }
+            return;
+        };
+        if self.connections[slot].is(marks::WAITING) {
+            self.settle_now(slot);
+        }
+        let row = &row.assume(probe_role(self.connections[slot].role));
+        let reading = Reading::of(row);
+        let tracked = &mut self.connections[slot];
+        tracked.sweep = row.sweep;
+        tracked.seen_ns = row.at_ns;
+        let moved = reading.counters.since(&tracked.last) != Counters::default();
+        let moved_in_period = reading.counters.since(&tracked.base) != Counters::default();
+        let age_ns = row.at_ns.saturating_sub(tracked.started_ns);
+        let due = age_ns.saturating_add(self.rules.sweep_ns / 2) >= self.rules.interval_ns;
+        let mut said = Flags::default();
+        if moved {
+            said |= Flags::RTT;
+        }
+        if due && moved_in_period {
+            said |= Flags::SPAN;
+        } else if due {
+            tracked.started_ns = row.at_ns;
+        }
+        if said != Flags::default() {
+            self.write(slot, &reading, said, None);
+        }
+    }
+
+    fn sweep_ended(&mut self, sweep: &SweepEnded) {
+        if sweep.lost > 0 {
+            return;
+        }
+        self.listeners.swept(sweep.sweep, sweep.began_ns);
+        let absent = |slot: &Slot| {
+            let tracked = &self.connections[*slot];
+            tracked.sweep != sweep.sweep
+                && tracked.seen_ns < sweep.began_ns
+                && !tracked.is(marks::WAITING)
+        };
+        let lost: Vec<Slot> = self.connections.slots().filter(absent).collect();
+        for slot in lost {
+            self.lose(slot);
+        }
+    }
+
+    // ---- the end ----
+
+    fn closed(&mut self, row: &Row) {
+        if !row.attempted() || self.rules.exclude.drops(row, !row.has(flags::ANNOUNCED)) {
+            return;
+        }
+        if !row.established() {
+            self.failed(row);
+            return;
+        }
+        let Some(slot) = self.find(row) else {
+            // What was announced had no place in the table; its loss is counted already.
+            if !row.has(flags::ANNOUNCED) {
+                self.noticed.late_births += 1;
+                self.closed_unseen(row);
+            }
+            return;
+        };
+        if self.connections[slot].is(marks::WAITING) {
+            if let Some(one) = self.waiting.iter_mut().rev().find(|one| one.slot == slot) {
+                (one.row, one.closed) = (*row, true);
+                return;
+            }
+            self.settle_now(slot);
+        }
+        let row = &row.assume(probe_role(self.connections[slot].role));
+        let said = Flags::CLOSED | Flags::INACTIVE | Flags::SPAN | Flags::RTT;
+        self.write(slot, &Reading::of(row), said, Some(Ending::of(row)));
+        self.connections.remove(slot);
+    }
+
+    /// The close is the first that is heard of it.
+    fn closed_unseen(&mut self, row: &Row) {
+        if !row.has(flags::ADOPTED) {
+            self.born(row, true);
+            return;
+        }
+        // When it was adopted is not known, so nothing can be said of its period.
+        let Some(slot) = self.track(row, marks::ADOPTED, true) else {
+            return;
+        };
+        let tracked = &mut self.connections[slot];
+        tracked.base = row::counters(&row.assume(probe_role(tracked.role)));
+        tracked.last = tracked.base;
+        self.join(slot);
+        let reading = Reading {
+            at_ns: row.at_ns,
+            ..Reading::known(&self.connections[slot])
+        };
+        let said = Flags::ADOPTED | Flags::CLOSED | Flags::SPAN;
+        self.write(slot, &reading, said, Some(Ending::of(row)));
+        self.connections.remove(slot);
+    }
+
+    /// A connect that never was established.
+    fn failed(&mut self, row: &Row) {
+        let Some(slot) = self.track(row, 0, true) else {
+            return;
+        };
+        self.ask(slot, row.netns_cookie);
+        let ending = Ending::of(row);
+        let said = if ending.error.is_some() {
+            Flags::SPAN | Flags::FAILED
+        } else {
+            Flags::SPAN
+        };
+        self.write(slot, &Reading::of(row), said, Some(ending));
+        self.connections.remove(slot);
+    }
+
+    /// Its close was not told: all that is known is when it was seen last.
+    fn lose(&mut self, slot: Slot) {
+        if self.connections[slot].is(marks::WAITING) {
+            self.settle_now(slot);
+        }
+        // What had closed while it waited is gone by now.
+        if !self.connections.holds(slot) {
+            return;
+        }
+        self.noticed.lost_closes += 1;
+        let reading = Reading::known(&self.connections[slot]);
+        let said = Flags::CLOSED | Flags::INACTIVE | Flags::SPAN;
+        let ending = Ending {
+            reason: EndReason::Unknown,
+            error: None,
+            reset_by: None,
+        };
+        self.write(slot, &reading, said, Some(ending));
+        self.connections.remove(slot);
+    }
+
+    // ---- helpers ----
+
+    /// The connection that a row is of. A socket can connect again: then its earlier connection is over.
+    fn find(&mut self, row: &Row) -> Option<Slot> {
+        let slot = self.connections.by_cookie(row.id)?;
+        if self.connections[slot].born_ns == row.born_ns {
+            return Some(slot);
+        }
+        self.lose(slot);
+        None
+    }
+
+    /// Finds out who is at the far end where the pair of ISNs did not tell.
+    fn ask(&mut self, slot: Slot, netns: u64) {
+        let tracked = &mut self.connections[slot];
+        if tracked.is(marks::JOINED) || tracked.role == Role::Server {
+            return;
+        }
+        let (local, remote) = (tracked.local.socket(), tracked.remote.socket());
+        tracked.far = self.listeners.named(netns, local, remote).map(Arc::clone);
+        if remote.ip().is_loopback() {
+            return;
+        }
+        if let Some(answers) = &mut self.answers {
+            tracked.answered_by = answers(local, remote)
+                .filter(|who| *who != remote)
+                .map(Box::new);
+        }
+    }
+
+    fn listening(&mut self, row: &Row) {
+        let at = (row.netns_cookie, row.local());
+        if !self.listeners.again(row.id, at, row.at_ns, row.sweep) {
+            let (entity, _) = self.creator(row);
+            self.listeners
+                .insert(row.id, at, (row.at_ns, row.sweep), entity);
+        }
+    }
+
+    fn write(&mut self, slot: Slot, reading: &Reading, said: Flags, ending: Option<Ending>) {
+        let tracked = &mut self.connections[slot];
+        if !tracked.is(marks::EXCLUDED) {
+            let row = row::write(tracked, reading, said, ending, &mut self.ids, self.offset);
+            self.rows.push(row);
+        }
+    }
+}
+
+fn probe_role(role: Role) -> probe::Role {
+    match role {
+        Role::Client => probe::Role::Client,
+        Role::Server => probe::Role::Server,
+    }
+}

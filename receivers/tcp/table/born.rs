@@ -1,0 +1,238 @@
+//! How a connection enters the table: who it is, which end, and who is at the other one.
+
+use std::sync::Arc;
+
+use tapetum_model::{Counters, Entity, Flags, Process, Role};
+use tapetum_probes::tcp::{self as probe, Row, flags};
+
+use super::{Table, Waiting, probe_role};
+use crate::identity::Creator;
+use crate::tcp::ids::Isns;
+use crate::tcp::row::{self, Ending, Reading};
+use crate::tcp::tracked::{Address, Slot, Tracked, marks};
+
+impl Table {
+    pub(super) fn opened(&mut self, row: &Row) {
+        if self.rules.exclude.drops(row, true) {
+            return;
+        }
+        match self.find(row) {
+            Some(_) => {}
+            None => self.born(row, false),
+        }
+    }
+
+    /// A connection that was not known. It waits for its other end.
+    pub(super) fn born(&mut self, row: &Row, closed: bool) {
+        let Some(slot) = self.track(row, 0, closed) else {
+            return;
+        };
+        self.connections[slot].marks |= marks::WAITING;
+        self.waiting.push(Waiting {
+            slot,
+            row: *row,
+            closed,
+        });
+        self.join(slot);
+    }
+
+    pub(super) fn adopted(&mut self, row: &Row) {
+        // A connect that is still trying says more when it is through.
+        if !row.established() || self.rules.exclude.drops(row, true) || self.find(row).is_some() {
+            return;
+        }
+        self.adopt(row);
+    }
+
+    pub(super) fn adopt(&mut self, row: &Row) {
+        let Some(slot) = self.track(row, marks::ADOPTED, false) else {
+            return;
+        };
+        let tracked = &mut self.connections[slot];
+        tracked.marks |= marks::WAITING;
+        tracked.base = row::counters(&row.assume(probe_role(tracked.role)));
+        tracked.last = tracked.base;
+        self.join(slot);
+        self.adopting.push((slot, row.netns_cookie));
+    }
+
+    /// Finds a place for a connection; a `brief` one that is over already gets one in any case.
+    pub(super) fn track(&mut self, row: &Row, mark: u8, brief: bool) -> Option<Slot> {
+        if !brief && self.connections.len() >= self.rules.connections_max {
+            self.noticed.over_limit += 1;
+            return None;
+        }
+        let role = self.role(row);
+        let undecided = row.role() == probe::Role::Unknown && role == Role::Client;
+        let row = &row.assume(probe_role(role));
+        let (mark, isns) = if row.has(flags::ISN) {
+            (mark | marks::ISNS, row::isns(row, role))
+        } else {
+            (mark, self.ids.stand_in(row.id, row.born_ns))
+        };
+        let suspect = if self.rules.exclude.suspects(row) {
+            marks::KUBELET
+        } else {
+            0
+        };
+        let undecided = if undecided { marks::UNDECIDED } else { 0 };
+        let (entity, process) = self.creator(row);
+        Some(self.connections.insert(Tracked {
+            cookie: row.id,
+            born_ns: row.born_ns,
+            started_ns: row.born_ns,
+            seen_ns: row.at_ns,
+            last: Counters::default(),
+            base: Counters::default(),
+            local: Address::from(row.local()),
+            remote: Address::from(row.peer()),
+            answered_by: None,
+            entity,
+            far: None,
+            process,
+            isns,
+            handshake_us: row.handshake_us,
+            spans: 0,
+            sweep: row.sweep,
+            role,
+            marks: mark | suspect | undecided,
+        }))
+    }
+
+    /// Which end a row is. Where its counters do not tell, the server is who is listened for.
+    pub(super) fn role(&self, row: &Row) -> Role {
+        match row.role() {
+            probe::Role::Client => Role::Client,
+            probe::Role::Server => Role::Server,
+            probe::Role::Unknown if self.listeners.accepts(row.netns_cookie, row.local()) => {
+                Role::Server
+            }
+            probe::Role::Unknown => Role::Client,
+        }
+    }
+
+    pub(super) fn creator(&mut self, row: &Row) -> (Arc<Entity>, Option<Arc<Process>>) {
+        let comm = String::from_utf8_lossy(row.comm());
+        let cgroup_id = match row.cgroup_id {
+            0 => row.socket_cgroup_id,
+            id => id,
+        };
+        let creator = Creator {
+            cgroup_id,
+            cgroup_v1_id: row.cgroup_v1_id,
+            pid: row.pid,
+            comm: &comm,
+        };
+        let entity = self.names.entity(&creator);
+        let process = (row.pid != 0).then(|| {
+            let key = (row.pid, row.comm);
+            self.processes.get(&key).unwrap_or_else(|| {
+                let process = Arc::new(Process {
+                    pid: row.pid,
+                    executable: comm.as_ref().into(),
+                });
+                self.processes.insert(key, Arc::clone(&process));
+                process
+            })
+        });
+        (entity, process)
+    }
+
+    /// If the other end is on this kernel, each learns who the other is.
+    pub(super) fn join(&mut self, slot: Slot) {
+        let one = &self.connections[slot];
+        if !one.is(marks::ISNS) {
+            return;
+        }
+        let (isns, role) = (one.isns, one.role);
+        let Some(other) = self.connections.by_isns(isns, row::other(role)) else {
+            return;
+        };
+        let (client, server) = match role {
+            Role::Client => (slot, other),
+            Role::Server => (other, slot),
+        };
+        let accepted = self.connections[server].local;
+        let probe = self.connections[client].is(marks::KUBELET)
+            && row::in_a_pod(&self.connections[server].entity);
+        let (client_entity, server_entity) = (
+            Arc::clone(&self.connections[client].entity),
+            Arc::clone(&self.connections[server].entity),
+        );
+        let asker = &mut self.connections[client];
+        asker.answered_by = (accepted != asker.remote).then(|| Box::new(accepted.socket()));
+        asker.far = Some(server_entity);
+        self.connections[server].far = Some(client_entity);
+        for slot in [client, server] {
+            let end = &mut self.connections[slot];
+            end.marks |= marks::JOINED;
+            if probe && end.is(marks::WAITING) && !end.is(marks::EXCLUDED) {
+                end.marks |= marks::EXCLUDED;
+                self.rules.exclude.probe_dropped();
+            }
+        }
+    }
+
+    pub(super) fn settle_birth(&mut self, one: &Waiting) {
+        self.connections[one.slot].marks &= !marks::WAITING;
+        self.ask(one.slot, one.row.netns_cookie);
+        let mut said = Flags::OPENED | Flags::ESTABLISHED | Flags::ACTIVE;
+        let reading = Reading::of(&one.row);
+        if one.closed {
+            said |= Flags::CLOSED | Flags::INACTIVE | Flags::SPAN | Flags::RTT;
+            self.write(one.slot, &reading, said, Some(Ending::of(&one.row)));
+            self.connections.remove(one.slot);
+        } else {
+            self.write(one.slot, &reading, said, None);
+        }
+    }
+
+    pub(super) fn settle_adopted(&mut self, slot: Slot, netns: u64) {
+        self.reconsider(slot, netns);
+        self.connections[slot].marks &= !marks::WAITING;
+        self.ask(slot, netns);
+        let reading = Reading::known(&self.connections[slot]);
+        self.write(slot, &reading, Flags::ADOPTED | Flags::ACTIVE, None);
+    }
+
+    /// What was adopted before the listener that it belongs to.
+    pub(super) fn reconsider(&mut self, slot: Slot, netns: u64) {
+        let undecided = &self.connections[slot];
+        let local = undecided.local.socket();
+        if !undecided.is(marks::UNDECIDED) || !self.listeners.accepts(netns, local) {
+            return;
+        }
+        let Some(mut tracked) = self.connections.remove(slot) else {
+            return;
+        };
+        tracked.role = Role::Server;
+        let Isns {
+            client: own,
+            server: peer,
+        } = tracked.isns;
+        tracked.isns = Isns {
+            client: peer,
+            server: own.wrapping_sub(1),
+        };
+        // The SYN that the counters held was none: see `Row::assume`.
+        tracked.base.bytes_sent += 1;
+        tracked.last.bytes_sent += 1;
+        let again = self.connections.insert(tracked);
+        debug_assert_eq!(
+            again, slot,
+            "the slot that was freed last is given out first"
+        );
+        self.join(slot);
+    }
+
+    /// Settles one at once: more is heard of it.
+    pub(super) fn settle_now(&mut self, slot: Slot) {
+        if let Some(at) = self.adopting.iter().position(|(other, _)| *other == slot) {
+            let (slot, netns) = self.adopting.swap_remove(at);
+            self.settle_adopted(slot, netns);
+        } else if let Some(at) = self.waiting.iter().position(|one| one.slot == slot) {
+            let one = self.waiting.remove(at);
+            self.settle_birth(&one);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The rules of the table on rows made up here, without a kernel: births, periods, ends, names, ids.
+
+mod ends;
+mod found;
+mod join;
+mod life;
+mod world;
