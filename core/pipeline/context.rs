@@ -58,6 +58,7 @@ pub struct Now {
 pub struct Telemetry {
     series: Arc<Mutex<Vec<Series>>>,
     component: Option<Arc<str>>,
+    pipeline: Option<Arc<str>>,
 }
 
 struct Series {
@@ -113,6 +114,16 @@ impl Telemetry {
         Self {
             series: Arc::clone(&self.series),
             component: Some(component.into()),
+            pipeline: None,
+        }
+    }
+
+    /// The same, for the component's instance in one pipeline: a processor is one a pipeline.
+    #[must_use]
+    pub fn within(&self, pipeline: &str) -> Self {
+        Self {
+            pipeline: Some(pipeline.into()),
+            ..self.clone()
         }
     }
 
@@ -184,10 +195,14 @@ impl Telemetry {
             .component
             .iter()
             .map(|name| (Attr::Component, Value::Text(name.clone())));
+        let pipeline = self
+            .pipeline
+            .iter()
+            .map(|name| (Attr::Pipeline, Value::Text(name.clone())));
         let labels = labels
             .iter()
             .map(|(attr, value)| (attr.clone(), Value::Text((*value).into())));
-        let mut all: Vec<(Attr, Value)> = component.chain(labels).collect();
+        let mut all: Vec<(Attr, Value)> = component.chain(pipeline).chain(labels).collect();
         all.sort_by(|(left, _), (right, _)| left.cmp(right));
         Arc::new(Attributes(all.into_boxed_slice()))
     }
@@ -265,6 +280,11 @@ impl Health {
     /// Says something in the text of `/readyz` without changing the status; `None` takes it back.
     pub fn note(&self, note: Option<String>) {
         self.lock().note = note;
+    }
+
+    /// Forgets what the instance before said: a new one takes its place.
+    pub(crate) fn reset(&self) {
+        *self.lock() = HealthState::default();
     }
 
     /// What it says now.

@@ -4,20 +4,32 @@
 //! [`component`], and one static [`Component`] that says its options, signals and bounds. Queues,
 //! retry, supervision, drain, the books and the self-telemetry are the engine's.
 
+mod admin;
+pub mod books;
+mod caught;
+mod clock;
 pub mod component;
 pub mod context;
+pub mod engine;
 pub mod graph;
 pub mod outlet;
+mod queue;
+mod random;
+mod retry;
+mod seldom;
 pub mod settings;
 pub mod spec;
 pub mod units;
 
+pub use books::{Book, Books, Tally};
+pub use clock::SystemClock;
 pub use component::{
     Bound, Build, BuildError, Builder, Component, Encode, Encoded, Encoding, Export, Exporter,
     Flush, Gives, Kind, Opt, OptKind, Outcome, Output, Problem, Processor, Receiver, RunError,
     Serve,
 };
 pub use context::{Clock, Context, Counter, Gauge, Health, Now, ServiceInfo, Telemetry};
+pub use engine::{Engine, Options, Readiness, Render, Report, Running, StartError};
 pub use graph::{Budget, BudgetLine, GraphProblem, Place};
 pub use outlet::{Answer, Outlet, Pressure, Scrape, Stop};
 pub use settings::Settings;

@@ -1,29 +1,58 @@
 //! The places where a component meets the engine: hand-over, scrape and stop.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tapetum_model::Batch;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::books::{Account, Posting};
+use crate::queue::{Door, Permit};
+use crate::{Kind, Telemetry};
+
 /// Where a receiver hands over. One place a pipeline, each of one batch: a receiver waits for the
 /// outcome, so pressure reaches it without a queue in between. Dropping it ends the stream.
 pub struct Outlet {
-    pub(crate) pipelines: Vec<mpsc::Sender<Handover>>,
+    pub(crate) ways: Vec<Way>,
     pub(crate) pressure: watch::Receiver<Pressure>,
+}
+
+/// The way into one pipeline.
+#[derive(Clone)]
+pub(crate) struct Way {
+    pub(crate) place: mpsc::Sender<Request>,
+    pub(crate) door: Arc<Door>,
+    /// The books of this edge.
+    pub(crate) account: Arc<Account>,
+}
+
+/// What a pipeline is asked, in the order in which it is asked.
+pub(crate) enum Request {
+    /// To take a batch.
+    Take(Handover),
+    /// To give what it holds to the exporter that collects; see [`Scrape`].
+    Give {
+        exporter: usize,
+        answer: oneshot::Sender<Vec<Batch>>,
+    },
 }
 
 /// A batch on its way into a pipeline, and where its outcome is awaited.
 pub(crate) struct Handover {
     pub(crate) batch: Batch,
+    pub(crate) permits: Vec<Permit>,
+    pub(crate) account: Arc<Account>,
+    /// No other pipeline has it: a refusal leaves no copy.
+    pub(crate) alone: bool,
     pub(crate) answer: oneshot::Sender<Answer>,
 }
 
 /// What became of a batch at the hand-over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Every exporter's queue has it (or has dropped something older for it).
+    /// It was taken; what becomes of it from here is the engine's to count.
     Accepted,
-    /// It was not taken; a sender that can wait should come back.
+    /// Nothing was taken of it; a sender that can wait should come back, one that cannot counts it.
     Refused {
         /// Not before.
         after: Duration,
@@ -50,49 +79,76 @@ pub struct Stop(pub(crate) watch::Receiver<bool>);
 /// those pipelines had received before.
 #[derive(Clone)]
 pub struct Scrape {
-    pub(crate) pipelines: Vec<mpsc::Sender<oneshot::Sender<Vec<Batch>>>>,
+    pub(crate) exporter: usize,
+    /// Weak: an exporter that may still ask does not keep a pipeline from ending.
+    pub(crate) pipelines: Vec<mpsc::WeakSender<Request>>,
+    /// Of a scrape that belongs to no graph.
+    pub(crate) own: Option<mpsc::Sender<Request>>,
 }
 
 impl Outlet {
     /// An outlet that hands over to `take`, for tests of a receiver alone.
     #[must_use]
     pub fn to(mut take: impl FnMut(Batch) -> Answer + Send + 'static) -> Self {
-        let (place, mut handed) = mpsc::channel::<Handover>(1);
+        let (place, mut requests) = mpsc::channel(1);
         tokio::spawn(async move {
-            while let Some(Handover { batch, answer }) = handed.recv().await {
-                let _ = answer.send(take(batch));
+            while let Some(request) = requests.recv().await {
+                if let Request::Take(Handover { batch, answer, .. }) = request {
+                    let _ = answer.send(take(batch));
+                }
             }
         });
-        let (_, pressure) = watch::channel(Pressure::None);
+        let way = Way {
+            place,
+            door: Arc::default(),
+            account: Account::open(&Telemetry::default(), Kind::Receiver, "", None),
+        };
         Self {
-            pipelines: vec![place],
-            pressure,
+            ways: vec![way],
+            pressure: watch::channel(Pressure::None).1,
         }
     }
 
     /// Hands a batch over to every pipeline and waits for what became of it. Refused by one is
-    /// refused.
+    /// refused by all, before any of them has touched it.
     pub async fn send(&self, batch: Batch) -> Answer {
-        let mut answers = Vec::with_capacity(self.pipelines.len());
-        let last = self.pipelines.len().saturating_sub(1);
-        let mut batch = Some(batch);
-        for (at, pipeline) in self.pipelines.iter().enumerate() {
+        let admitted: Result<Vec<Vec<Permit>>, Duration> =
+            self.ways.iter().map(|way| way.door.admit(&batch)).collect();
+        let permits = match admitted {
+            Ok(permits) => permits,
+            Err(after) => {
+                let items = batch.items();
+                for way in &self.ways {
+                    way.account.post(&Posting {
+                        taken: items,
+                        refused: items,
+                        ..Posting::default()
+                    });
+                }
+                return Answer::Refused { after };
+            }
+        };
+        let mut answers = Vec::with_capacity(self.ways.len());
+        let last = self.ways.len().saturating_sub(1);
+        let mut whole = Some(batch);
+        for (at, (way, permits)) in self.ways.iter().zip(permits).enumerate() {
             let copy = if at == last {
-                batch.take()
+                whole.take()
             } else {
-                batch.clone()
+                whole.clone()
             };
-            let Some(copy) = copy else { continue };
+            let Some(batch) = copy else { continue };
             let (answer, outcome) = oneshot::channel();
-            if pipeline
-                .send(Handover {
-                    batch: copy,
-                    answer,
-                })
-                .await
-                .is_ok()
-            {
-                answers.push(outcome);
+            let handover = Handover {
+                batch,
+                permits,
+                account: Arc::clone(&way.account),
+                alone: self.ways.len() == 1,
+                answer,
+            };
+            match way.place.send(Request::Take(handover)).await {
+                Ok(()) => answers.push(outcome),
+                Err(mpsc::error::SendError(request)) => request.lose("stopped"),
             }
         }
         let mut worst = Answer::Accepted;
@@ -108,6 +164,28 @@ impl Outlet {
     #[must_use]
     pub fn pressure(&self) -> Pressure {
         *self.pressure.borrow()
+    }
+
+    /// Another outlet to the same pipelines, for a receiver that is made anew.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            ways: self.ways.clone(),
+            pressure: self.pressure.clone(),
+        }
+    }
+}
+
+impl Request {
+    /// Counts a batch that no pipeline takes any more.
+    pub(crate) fn lose(self, reason: &'static str) {
+        if let Self::Take(handover) = self {
+            let items = handover.batch.items();
+            handover.account.post(&Posting {
+                taken: items,
+                dropped: Some((reason, items)),
+                ..Posting::default()
+            });
+        }
     }
 }
 
@@ -136,12 +214,37 @@ impl Stop {
 }
 
 impl Scrape {
+    /// A scrape that is answered by `give`, for tests of an exporter alone.
+    #[must_use]
+    pub fn to(mut give: impl FnMut() -> Vec<Batch> + Send + 'static) -> Self {
+        let (place, mut requests) = mpsc::channel(1);
+        tokio::spawn(async move {
+            while let Some(request) = requests.recv().await {
+                if let Request::Give { answer, .. } = request {
+                    let _ = answer.send(give());
+                }
+            }
+        });
+        Self {
+            exporter: 0,
+            pipelines: Vec::new(),
+            own: Some(place),
+        }
+    }
+
     /// Everything that the pipelines behind it hold, now.
     pub async fn collect(&self) -> Vec<Batch> {
         let mut batches = Vec::new();
-        for pipeline in &self.pipelines {
+        let pipelines = self.pipelines.iter().map(mpsc::WeakSender::upgrade);
+        for pipeline in pipelines.chain([self.own.clone()]).flatten() {
             let (answer, outcome) = oneshot::channel();
-            if pipeline.send(answer).await.is_ok() {
+            let request = Request::Give {
+                exporter: self.exporter,
+                answer,
+            };
+            if pipeline.send(request).await.is_ok() {
+                // Only the question keeps the pipeline: an answer may be long in coming.
+                drop(pipeline);
                 batches.extend(outcome.await.unwrap_or_default());
             }
         }

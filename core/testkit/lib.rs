@@ -3,12 +3,23 @@
 //!
 //! - [`sample`]: connection rows and batches of them, the same at every run.
 //! - [`context`], [`Held`]: build a component alone, with a clock that the test moves.
+//! - [`Graph`] of [`Source`], [`Work`], [`Sink`] and [`Asker`]: a whole graph whose components do what
+//!   the test says, when it says it; mixed with real ones.
 //! - [`contract`]: what every encoder and processor promises, checked against one.
 
 pub mod clock;
 pub mod contract;
+mod graph;
 mod lend;
+mod registry;
 pub mod sample;
+mod sink;
+mod source;
+mod work;
 
 pub use clock::{Held, Tokio};
+pub use graph::{Graph, options};
 pub use lend::{context, context_at, settings};
+pub use sink::{ASKER, Asker, SINK, Sink, Step};
+pub use source::{SOURCE, Source};
+pub use work::{Event, WORK, Work};

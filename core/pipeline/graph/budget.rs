@@ -19,6 +19,12 @@ pub struct BudgetLine {
 }
 
 impl Budget {
+    /// Takes out the queue of an exporter that has none.
+    pub(crate) fn leave_out_queue(&mut self, exporter: &str) {
+        let queue = queue_of(exporter);
+        self.lines.retain(|line| line.what != queue);
+    }
+
     /// The sum over all lines.
     #[must_use]
     pub fn total_bytes(&self) -> u64 {
@@ -83,7 +89,7 @@ impl GraphSpec {
                 });
                 if kind == Kind::Exporter {
                     lines.push(BudgetLine {
-                        what: format!("`queue.size` of [exporters.{}]", instance.id),
+                        what: queue_of(&instance.id),
                         bound: Bound {
                             user_bytes: instance.queue.size_bytes,
                             kernel_bytes: 0,
@@ -99,4 +105,8 @@ impl GraphSpec {
 /// Rounded up, so that what is printed is enough.
 fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
+}
+
+fn queue_of(exporter: &str) -> String {
+    format!("`queue.size` of [exporters.{exporter}]")
 }

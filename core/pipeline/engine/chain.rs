@@ -1,0 +1,229 @@
+//! The processors of one pipeline, run in one go.
+
+use std::mem;
+use std::sync::Arc;
+
+use tapetum_model::{Batch, Loss};
+use tokio::time::Instant;
+
+use super::ward::{Maker, Ward};
+use crate::books::{Account, Posting};
+use crate::caught::caught;
+use crate::{Clock, Flush, Now, Output, Processor};
+
+/// A pipeline's processors in their order.
+pub(super) struct Chain {
+    pub(super) stages: Vec<Stage>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// One processor.
+pub(super) struct Stage {
+    maker: Maker,
+    ward: Ward,
+    account: Arc<Account>,
+    /// `None`: it failed and is not made anew yet.
+    processor: Option<Box<dyn Processor>>,
+    again_at: Option<Instant>,
+    flush_at: Option<Instant>,
+    /// What was lost here, or was on a batch of which nothing went on: told by the next that does.
+    untold: Loss,
+}
+
+/// What came out of a chain.
+#[derive(Default)]
+pub(super) struct Passed {
+    pub(super) batches: Vec<Batch>,
+    /// Some processor keeps something of what came in: it cannot be given back.
+    pub(super) kept: bool,
+}
+
+impl Chain {
+    /// Runs batches through the stages from the `from`th on.
+    pub(super) fn run(&mut self, batches: Vec<Batch>, from: usize) -> Passed {
+        let now = self.clock.now();
+        let mut passed = Passed {
+            batches,
+            kept: false,
+        };
+        for stage in self.stages.iter_mut().skip(from) {
+            for batch in mem::take(&mut passed.batches) {
+                stage.process(batch, now, &mut passed);
+            }
+        }
+        passed
+    }
+
+    /// Flushes every stage, in order, each after what the ones before it gave.
+    pub(super) fn flush(&mut self, why: Flush) -> Vec<Batch> {
+        let now = self.clock.now();
+        let mut passed = Passed::default();
+        for stage in &mut self.stages {
+            for batch in mem::take(&mut passed.batches) {
+                stage.process(batch, now, &mut passed);
+            }
+            stage.flush(why, now, &mut passed);
+        }
+        passed.batches
+    }
+
+    /// Does what is due: makes failed processors anew, flushes those whose time has come.
+    pub(super) fn tend(&mut self) -> Vec<Batch> {
+        let mut flushed = Vec::new();
+        for at in 0..self.stages.len() {
+            let now = self.clock.now();
+            let stage = &mut self.stages[at];
+            let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= Instant::now());
+            if is_due(stage.again_at) {
+                stage.rise();
+            }
+            if is_due(stage.flush_at) {
+                let mut passed = Passed::default();
+                stage.schedule();
+                stage.flush(Flush::Timer, now, &mut passed);
+                flushed.extend(self.run(passed.batches, at + 1).batches);
+            }
+        }
+        flushed
+    }
+
+    /// When there is something to tend to.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.stages
+            .iter()
+            .flat_map(|stage| [stage.again_at, stage.flush_at])
+            .flatten()
+            .min()
+    }
+
+    /// Whether a processor failed and is not made anew yet.
+    pub(super) fn ailing(&self) -> bool {
+        self.stages.iter().any(|stage| stage.processor.is_none())
+    }
+}
+
+impl Stage {
+    pub(super) fn new(
+        maker: Maker,
+        ward: Ward,
+        account: Arc<Account>,
+        processor: Box<dyn Processor>,
+    ) -> Self {
+        let mut stage = Self {
+            maker,
+            ward,
+            account,
+            processor: Some(processor),
+            again_at: None,
+            flush_at: None,
+            untold: Loss::default(),
+        };
+        stage.schedule();
+        stage
+    }
+
+    fn process(&mut self, batch: Batch, now: Now, passed: &mut Passed) {
+        let (items, loss) = (batch.items(), batch.loss);
+        let Some(processor) = &mut self.processor else {
+            self.lose(items, &loss, "restarting");
+            return;
+        };
+        let mut out = Output::default();
+        match caught(|| processor.process(batch, now, &mut out)) {
+            Ok(()) => self.settle(items, &loss, out, passed),
+            Err(panicked) => {
+                self.lose(items, &loss, "panic");
+                self.fall(&panicked.0);
+            }
+        }
+    }
+
+    fn flush(&mut self, why: Flush, now: Now, passed: &mut Passed) {
+        let Some(processor) = &mut self.processor else {
+            return;
+        };
+        let mut out = Output::default();
+        match caught(|| processor.flush(why, now, &mut out)) {
+            Ok(()) => self.settle(0, &Loss::default(), out, passed),
+            Err(panicked) => self.fall(&panicked.0),
+        }
+    }
+
+    /// Books what the processor said of `taken` items.
+    fn settle(&mut self, taken: u64, loss: &Loss, out: Output, passed: &mut Passed) {
+        let sent: u64 = out.batches.iter().map(Batch::items).sum();
+        let filtered: u64 = out.filtered.iter().map(|(_, items)| items).sum();
+        let gone = sent + filtered + out.absorbed;
+        let had = self.account.held() + taken;
+        // Whatever leaves beyond what came was made here, said or not.
+        let made = out.made.max(gone.saturating_sub(had));
+        let held = signed(taken + made) - signed(gone);
+        self.account.post(&Posting {
+            taken,
+            made,
+            out: sent,
+            absorbed: out.absorbed,
+            filtered: out.filtered,
+            held,
+            ..Posting::default()
+        });
+        if out.batches.is_empty() && taken > 0 && filtered == taken {
+            self.untold.add(loss);
+        }
+        passed.kept |= made > 0 || out.absorbed > 0 || held != 0;
+        let first = passed.batches.len();
+        passed.batches.extend(out.batches);
+        if let Some(batch) = passed.batches.get_mut(first) {
+            batch.loss.add(&mem::take(&mut self.untold));
+        }
+    }
+
+    fn lose(&mut self, items: u64, loss: &Loss, reason: &'static str) {
+        self.account.post(&Posting {
+            taken: items,
+            dropped: Some((reason, items)),
+            ..Posting::default()
+        });
+        self.untold.add(loss);
+        self.untold.queue += items;
+    }
+
+    /// The processor failed: what it held is lost with it.
+    fn fall(&mut self, why: &str) {
+        let held = self.account.held();
+        self.account.post(&Posting {
+            held: -signed(held),
+            dropped: Some(("panic", held)),
+            ..Posting::default()
+        });
+        self.untold.queue += held;
+        let broken = self.processor.take();
+        // It may be too broken even to be thrown away.
+        let _ = caught(|| drop(broken));
+        self.flush_at = None;
+        self.again_at = Some(Instant::now() + self.ward.fell(&format!("it panicked: {why}")));
+    }
+
+    fn rise(&mut self) {
+        match self.maker.processor() {
+            Ok(processor) => {
+                self.processor = Some(processor);
+                self.again_at = None;
+                self.schedule();
+                self.ward.rose();
+            }
+            Err(error) => {
+                self.again_at = Some(Instant::now() + self.ward.fell(&error.message));
+            }
+        }
+    }
+
+    fn schedule(&mut self) {
+        let every = self.processor.as_ref().and_then(|own| own.flush_every());
+        self.flush_at = every.map(|every| Instant::now() + every);
+    }
+}
+
+fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}

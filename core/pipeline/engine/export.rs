@@ -1,0 +1,209 @@
+//! The task of one exporter that is sent to: takes from its queue, sends, retries, counts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tapetum_model::{Attr, Metric};
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{info, warn};
+
+use super::ward::{Maker, Ward};
+use crate::caught::{caught, caught_while};
+use crate::queue::Front;
+use crate::random::Random;
+use crate::retry::Retry;
+use crate::seldom::Seldom;
+use crate::{Counter, Encoded, Export, Exporter, Outcome, RetrySpec, Stop, Telemetry};
+
+/// What sends for one exporter.
+pub(super) struct Sender {
+    pub(super) front: Arc<Front>,
+    pub(super) maker: Maker,
+    pub(super) ward: Ward,
+    pub(super) retry: RetrySpec,
+    /// How long one try may take.
+    pub(super) limit: Duration,
+    pub(super) random: Random,
+    pub(super) requests: Requests,
+    /// A stop is under way: whoever waits tries once more at once.
+    pub(super) draining: Stop,
+    pub(super) log: Seldom,
+}
+
+/// `tapetum.export.requests`, by what became of them.
+pub(super) struct Requests {
+    ok: Counter,
+    retryable: Counter,
+    permanent: Counter,
+    timeout: Counter,
+}
+
+/// Why sending ended.
+enum End {
+    /// The queue is closed and empty.
+    Drained,
+    /// The encoder failed.
+    Broken,
+}
+
+impl Requests {
+    pub(super) fn new(telemetry: &Telemetry) -> Self {
+        let counter = |reason| telemetry.counter(Metric::ExportRequests, &[(Attr::Reason, reason)]);
+        Self {
+            ok: counter("ok"),
+            retryable: counter("retryable"),
+            permanent: counter("permanent"),
+            timeout: counter("timeout"),
+        }
+    }
+}
+
+impl Sender {
+    pub(super) fn ward_name(&self) -> String {
+        self.ward.who().to_owned()
+    }
+
+    /// Runs until the queue is closed and empty, or until `cut`.
+    pub(super) async fn run(mut self, export: Box<dyn Export>, mut cut: Stop) {
+        tokio::select! {
+            biased;
+            () = cut.wait() => {}
+            () = self.work(export) => {}
+        }
+    }
+
+    async fn work(&mut self, mut export: Box<dyn Export>) {
+        loop {
+            let why = match caught_while(self.send_all(&mut *export)).await {
+                Ok(End::Drained) => return,
+                Ok(End::Broken) => "its encoder panicked".to_owned(),
+                Err(panicked) => {
+                    self.front.lose("panic");
+                    format!("it panicked: {}", panicked.0)
+                }
+            };
+            self.front.uninstall();
+            let _ = caught(|| drop(export));
+            export = self.rebuild(why).await;
+        }
+    }
+
+    async fn send_all(&mut self, export: &mut dyn Export) -> End {
+        loop {
+            let message = tokio::select! {
+                biased;
+                () = self.front.broken.notified() => None,
+                message = self.front.queue.next() => match message {
+                    Some(message) => Some(message),
+                    None => return End::Drained,
+                },
+            };
+            if self.front.is_broken() {
+                return End::Broken;
+            }
+            if let Some(message) = message
+                && !self.deliver(export, message).await
+            {
+                return End::Broken;
+            }
+        }
+    }
+
+    /// Sends one message until its fate is known; `false`: interrupted, it stays at the head.
+    async fn deliver(&mut self, export: &mut dyn Export, message: Encoded) -> bool {
+        let begun = Instant::now();
+        let mut retry = Retry::new(self.retry);
+        loop {
+            let outcome = match timeout(self.limit, export.export(message.clone())).await {
+                Ok(outcome) => outcome,
+                Err(_) => {
+                    self.requests.timeout.add(1);
+                    Outcome::Retryable {
+                        after: None,
+                        message: format!("no answer within {:?}", self.limit).into(),
+                    }
+                }
+            };
+            let (after, why) = match &outcome {
+                Outcome::Retryable { after, message } => (*after, Arc::clone(message)),
+                settled => {
+                    self.settle(settled);
+                    return true;
+                }
+            };
+            self.requests.retryable.add(1);
+            let standing = self.ward.standing();
+            standing.note(Some(format!("the backend fails: {why}")));
+            let Some(wait) = retry.wait(begun.elapsed(), after, &mut self.random) else {
+                warn!(exporter = %self.front.id, items = message.items,
+                    "gave up after {:?} and drops the message: {why}", begun.elapsed());
+                self.front.lose("gave_up");
+                return true;
+            };
+            if let Some(left_out) = self.log.now() {
+                warn!(exporter = %self.front.id, left_out, "the backend fails, tries again in {wait:?}: {why}");
+            }
+            self.front.again_at(Some(Instant::now() + wait));
+            if !self.pause(wait).await {
+                return false;
+            }
+        }
+    }
+
+    /// Waits; `false`: the encoder failed meanwhile.
+    async fn pause(&mut self, wait: Duration) -> bool {
+        let was_draining = self.draining.requested();
+        tokio::select! {
+            biased;
+            () = self.front.broken.notified() => !self.front.is_broken(),
+            () = self.draining.wait(), if !was_draining => true,
+            () = sleep(wait) => true,
+        }
+    }
+
+    fn settle(&mut self, outcome: &Outcome) {
+        self.front.again_at(None);
+        self.front.sent(outcome);
+        let note = match outcome {
+            Outcome::Ok { rejected: 0, .. } => {
+                self.requests.ok.add(1);
+                None
+            }
+            Outcome::Ok { rejected, message } => {
+                self.requests.ok.add(1);
+                let why = message.as_deref().unwrap_or("no reason given");
+                if let Some(left_out) = self.log.now() {
+                    warn!(exporter = %self.front.id, rejected, left_out, "the backend took a part only: {why}");
+                }
+                None
+            }
+            Outcome::Permanent { message } | Outcome::Retryable { message, .. } => {
+                self.requests.permanent.add(1);
+                if let Some(left_out) = self.log.now() {
+                    warn!(exporter = %self.front.id, left_out, "the backend rejects what is sent: {message}");
+                }
+                Some(format!("the backend rejects what is sent: {message}"))
+            }
+        };
+        let failed_before = self.ward.standing().state().note.is_some();
+        if failed_before && note.is_none() {
+            info!(exporter = %self.front.id, "the backend takes what is sent again");
+        }
+        self.ward.standing().note(note);
+    }
+
+    async fn rebuild(&mut self, mut why: String) -> Box<dyn Export> {
+        loop {
+            sleep(self.ward.fell(&why)).await;
+            match self.maker.exporter() {
+                Ok(Exporter::Push { encode, export }) => {
+                    self.front.install(encode);
+                    self.ward.rose();
+                    return export;
+                }
+                Ok(Exporter::Pull(_)) => "it is no longer one that is sent to".clone_into(&mut why),
+                Err(error) => why = error.message,
+            }
+        }
+    }
+}

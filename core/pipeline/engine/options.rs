@@ -1,0 +1,85 @@
+//! What the engine is lent by whoever starts it, and why it may refuse to start.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tapetum_model::Batch;
+
+use crate::{BuildError, Clock, GraphProblem, Kind, SystemClock};
+
+/// Writes metric points in the format that a scraper asks for with its `Accept` header: content type
+/// and body. Lent by the composition root, since the formats are an exporter's.
+pub type Render = Arc<dyn Fn(&[Batch], Option<&str>) -> (String, Vec<u8>) + Send + Sync>;
+
+/// What is passed in: time, randomness, the host.
+#[derive(Clone)]
+pub struct Options {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Of the jitter of retries.
+    pub seed: u64,
+    /// `host.name`
+    pub host: String,
+    /// Version of the program.
+    pub version: &'static str,
+    /// Renders `/metrics`; without it that page is not found.
+    pub render: Option<Render>,
+    /// Where the kernel says how much memory the process has.
+    pub process_status: PathBuf,
+    /// How long one try of an exporter may take before it is cut off and made again.
+    pub export_timeout: Duration,
+}
+
+/// Why a graph does not start. Nothing of it is running then.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The graph is wrong.
+    #[error("{}", sentences(.0))]
+    Graph(Vec<GraphProblem>),
+    /// It does not fit into the budget.
+    #[error("{0}")]
+    Memory(String),
+    /// The admin server cannot listen.
+    #[error(
+        "cannot listen on {address} for the admin server: {source}: free it or change `service.admin`"
+    )]
+    Admin {
+        /// Where.
+        address: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A component cannot be made.
+    #[error("{} `{id}`: {source}", .kind.name())]
+    Build {
+        /// What it is.
+        kind: Kind,
+        /// Which.
+        id: String,
+        /// Why not.
+        source: BuildError,
+    },
+}
+
+impl Options {
+    /// The system's clock and paths, a seed of the moment.
+    #[must_use]
+    pub fn new(host: impl Into<String>, version: &'static str) -> Self {
+        let clock = SystemClock::default();
+        Self {
+            seed: clock.now().unix.0 ^ u64::from(std::process::id()),
+            clock: Arc::new(clock),
+            host: host.into(),
+            version,
+            render: None,
+            process_status: PathBuf::from("/proc/self/status"),
+            export_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+fn sentences(problems: &[GraphProblem]) -> String {
+    let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    all.join("\n")
+}

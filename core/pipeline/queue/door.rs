@@ -1,0 +1,139 @@
+//! Decides at a pipeline's door whether a batch can be taken, before any component has seen it.
+//!
+//! A processor that has absorbed a batch cannot give it back, and a receiver in two pipelines must
+//! not be refused by one after the other has taken it: so room is promised in every queue that may
+//! refuse, by an estimate learnt from what came before, or nothing is touched.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tapetum_model::{Batch, Payload};
+
+use super::Front;
+use crate::Full;
+
+/// The door of one pipeline.
+#[derive(Default)]
+pub(crate) struct Door {
+    fronts: Vec<Entrance>,
+    /// A processor waits to be rebuilt: peers are asked to come back.
+    ailing: AtomicBool,
+}
+
+struct Entrance {
+    front: Arc<Front>,
+    /// Bytes that an item at the door becomes in this queue, in 1/256.
+    density: AtomicU64,
+}
+
+/// Room that was promised in one queue; dropping it gives it back.
+pub(crate) struct Permit {
+    front: Arc<Front>,
+    bytes: u64,
+}
+
+/// What a sender waits while a component is rebuilt.
+const AILING_AFTER: Duration = Duration::from_secs(1);
+
+impl Door {
+    pub(crate) fn new(fronts: &[Arc<Front>]) -> Self {
+        let fronts = fronts
+            .iter()
+            .map(|front| Entrance {
+                front: Arc::clone(front),
+                density: AtomicU64::new(0),
+            })
+            .collect();
+        Self {
+            fronts,
+            ailing: AtomicBool::new(false),
+        }
+    }
+
+    /// Room for `batch` in every queue that may refuse it, or how long its sender should wait.
+    pub(crate) fn admit(&self, batch: &Batch) -> Result<Vec<Permit>, Duration> {
+        let mut permits = Vec::new();
+        for entrance in &self.fronts {
+            let front = &entrance.front;
+            if front.policy(batch.origin) != Full::Refuse {
+                continue;
+            }
+            if self.ailing.load(Ordering::Relaxed) || front.is_broken() {
+                return Err(AILING_AFTER);
+            }
+            let bytes = entrance.estimate(batch);
+            let Some(permit) = Permit::of(front, bytes) else {
+                front.tell();
+                return Err(front.refused_after());
+            };
+            permits.push(permit);
+        }
+        Ok(permits)
+    }
+
+    /// Learns what `items` at the door became.
+    pub(crate) fn learn(&self, front: &Arc<Front>, items: u64, bytes: u64) {
+        let entrance = self
+            .fronts
+            .iter()
+            .find(|entrance| Arc::ptr_eq(&entrance.front, front));
+        if let (Some(entrance), Some(density)) = (entrance, (bytes * 256).checked_div(items)) {
+            let known = entrance.density.load(Ordering::Relaxed);
+            // Rises at once and falls slowly: an estimate too low costs more than one too high.
+            let density = (density + 1).max(known - known / 8);
+            entrance.density.store(density, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn ailing(&self, ailing: bool) {
+        self.ailing.store(ailing, Ordering::Relaxed);
+    }
+}
+
+impl Entrance {
+    fn estimate(&self, batch: &Batch) -> u64 {
+        let density = self.density.load(Ordering::Relaxed);
+        match &batch.payload {
+            Payload::Otlp(otlp) if density == 0 => otlp.bytes.len() as u64,
+            _ => (density * batch.items()).div_ceil(256),
+        }
+    }
+}
+
+impl Permit {
+    /// Room for `bytes`, if there is.
+    pub(crate) fn of(front: &Arc<Front>, bytes: u64) -> Option<Self> {
+        front.queue.reserve(bytes, 0).then(|| Self {
+            front: Arc::clone(front),
+            bytes,
+        })
+    }
+
+    /// Exchanges the estimate for what is really needed, if there is room for it.
+    pub(crate) fn exchange(mut self, bytes: u64) -> Option<Self> {
+        let estimated = std::mem::take(&mut self.bytes);
+        if !self.front.queue.reserve(bytes, estimated) {
+            return None;
+        }
+        self.bytes = bytes;
+        Some(self)
+    }
+
+    /// The room is about to be used: the messages that are pushed give it back themselves.
+    pub(crate) fn redeem(mut self) {
+        self.bytes = 0;
+    }
+
+    pub(crate) fn is_for(&self, front: &Arc<Front>) -> bool {
+        Arc::ptr_eq(&self.front, front)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.front.queue.release(self.bytes);
+        }
+    }
+}
