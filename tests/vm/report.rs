@@ -75,8 +75,10 @@ pub struct Seen {
     pub cgroup: u64,
     /// The network namespace.
     pub netns: u64,
-    /// How it ended and why it failed, of a closed one.
+    /// How it ended, of a closed one.
     pub end: String,
+    /// What went wrong, of a closed one.
+    pub failure: Option<String>,
 }
 
 /// Writes one line.

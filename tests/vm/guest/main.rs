@@ -2,14 +2,20 @@
 //! with the probe and with the agent, reports, and switches the machine off.
 
 mod setup;
+mod traffic;
+mod watch;
 
+use std::env;
 use std::io::Write;
 
 use anyhow::Result;
 use serde_json::json;
 use tapetum_vm::report::{self, Check, END, FAILED};
 
-fn main() {
+fn main() -> Result<()> {
+    if env::args().nth(1).is_some_and(|role| role == "far") {
+        return traffic::serve();
+    }
     let outcome = setup::filesystems().and_then(|()| {
         let mut port = setup::report_port()?;
         let outcome = run(&mut port);
@@ -41,5 +47,6 @@ fn run(port: &mut impl Write) -> Result<()> {
         ..Check::default()
     };
     report::write(port, &kernel)?;
-    Ok(())
+    let mut far = traffic::Far::start()?;
+    watch::run(&mut far, port)
 }
