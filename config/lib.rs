@@ -13,6 +13,7 @@ mod position;
 mod report;
 pub mod schema;
 mod secrecy;
+pub mod shipped;
 mod source;
 pub mod spelling;
 mod substitute;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tapetum_pipeline::{Duration, Opt, OptKind, Size};
+use tapetum_pipeline::{Duration, Opt, OptKind, Rate, Size};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
@@ -166,7 +166,7 @@ impl Reader<'_> {
             }
             OptKind::Duration => Duration::parse(text).is_ok(),
             OptKind::Size => Size::parse(text).is_ok(),
-            OptKind::Rate => is_rate(text),
+            OptKind::Rate => Rate::parse(text).is_ok(),
             OptKind::Listen => address::is_listen(text),
             OptKind::Url => address::is_url(text),
             OptKind::Choice(words) if words.contains(&text) => true,
@@ -289,16 +289,6 @@ fn example(kind: &OptKind) -> String {
         OptKind::List(_) => "write for example [\"a\", \"b\"]".to_owned(),
         OptKind::Map(_) | OptKind::Table(_) => "write for example { key = \"value\" }".to_owned(),
     }
-}
-
-fn is_rate(text: &str) -> bool {
-    let number = text.strip_suffix('%').unwrap_or_default();
-    number
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.')
-        && number
-            .parse()
-            .is_ok_and(|rate: f64| (0.0..=100.0).contains(&rate))
 }
 
 /// A default as its value; one that is not TOML is a text.

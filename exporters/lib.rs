@@ -2,12 +2,9 @@
 //!
 //! To add one: its folder, its `mod` line and its line in [`COMPONENTS`].
 
-pub mod debug;
 pub mod otlp;
-pub mod prometheus;
 
 use tapetum_pipeline::Component;
 
 /// Every exporter, in the order of the documents.
-pub static COMPONENTS: &[&Component] =
-    &[&otlp::COMPONENT, &prometheus::COMPONENT, &debug::COMPONENT];
+pub static COMPONENTS: &[&Component] = &[&otlp::COMPONENT];

@@ -23,6 +23,14 @@ pub(crate) struct Cli {
 /// The commands, in the order in which a newcomer needs them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run the pipelines of a file until SIGTERM or Ctrl-C
+    #[command(after_help = "Example: tapetum run -c config/host.toml\n\n\
+        A signal drains the pipelines and ends with 0; a second one ends at once.")]
+    Run {
+        /// The file, or one of its parts [default: /etc/tapetum/tapetum.toml]
+        #[arg(short = 'c', long = "config", value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
     /// Say everything that is wrong with a pipeline file, each with its place and a hint
     #[command(after_help = "Example: tapetum validate base.toml host.toml\n\n\
         Several files are one file. Exit status 0 if it is right, 2 if not.")]
@@ -46,6 +54,14 @@ pub(crate) enum Command {
     Components {
         /// One of them: its options with defaults and reasons, its metrics, an example
         name: Option<String>,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what this kernel and these privileges give, what is lost without the rest, what to do
+    #[command(after_help = "Example: sudo tapetum doctor\n\n\
+        Changes nothing. Exit status 1 if nothing at all can be observed as it stands.")]
+    Doctor {
         /// For programs
         #[arg(long)]
         json: bool,

@@ -14,9 +14,12 @@
 
 mod cli;
 mod components;
+mod doctor;
 mod document;
 mod graph;
-
+mod log;
+mod memory;
+mod run;
 mod terminal;
 mod validate;
 
@@ -47,6 +50,7 @@ enum End {
 #[must_use]
 pub fn components() -> Vec<&'static Component> {
     [
+        tapetum_receivers::COMPONENTS,
         tapetum_processors::COMPONENTS,
         tapetum_exporters::COMPONENTS,
     ]
@@ -90,11 +94,13 @@ fn command(
         anyhow::bail!("two components are called `{twice}`: give yours another name");
     }
     match command {
+        Command::Run { files } => return run::run(&files, components, terminal),
         Command::Validate { files } => validate::validate(&files, components, terminal),
         Command::Graph { files } => graph::graph(&files, components, terminal),
         Command::Components { name, json } => {
             components::components(name.as_deref(), json, components, terminal)
         }
+        Command::Doctor { json } => doctor::doctor(json, terminal),
     }
     .context("cannot write the output")
 }

@@ -13,6 +13,8 @@ pub(crate) struct Terminal {
 const BOLD: &str = "\x1b[1m";
 const FAINT: &str = "\x1b[2m";
 const RED: &str = "\x1b[1;31m";
+const GREEN: &str = "\x1b[32m";
+const YELLOW: &str = "\x1b[33m";
 const PLAIN: &str = "\x1b[0m";
 
 impl Terminal {
@@ -55,6 +57,21 @@ impl Terminal {
     /// A text that stands back, for data.
     pub(crate) fn faint(&self, text: &str) -> String {
         self.styled(FAINT, text)
+    }
+
+    /// A text that says that something is as it should be.
+    pub(crate) fn good(&self, text: &str) -> String {
+        self.styled(GREEN, text)
+    }
+
+    /// A text that says that something is not quite so.
+    pub(crate) fn warning(&self, text: &str) -> String {
+        self.styled(YELLOW, text)
+    }
+
+    /// A text that says that something is wrong.
+    pub(crate) fn bad(&self, text: &str) -> String {
+        self.styled(RED, text)
     }
 
     fn styled(&self, style: &str, text: &str) -> String {

@@ -1,0 +1,58 @@
+//! `tapetum doctor`: what this kernel and these privileges give, what is lost without the rest.
+
+use std::fmt::Write as _;
+use std::io;
+
+use tapetum_probes::loader::{Check, Host, Status, TCP_HOOKS, checks, facts};
+
+use crate::End;
+use crate::terminal::Terminal;
+
+pub(crate) fn doctor(json: bool, terminal: &mut Terminal) -> io::Result<End> {
+    let rows = rows();
+    let text = if json {
+        serde_json::to_string_pretty(&rows)? + "\n"
+    } else {
+        rows.iter().map(|row| line(row, terminal)).collect()
+    };
+    terminal.write(&text)?;
+    Ok(match fatal(&rows) {
+        Some(_) => End::Failed,
+        None => End::Well,
+    })
+}
+
+/// The row without which nothing can be observed, as one sentence.
+pub(crate) fn refusal() -> Option<String> {
+    fatal(&rows()).map(|row| {
+        format!(
+            "{}: {}: {}; {} (`tapetum doctor` says the rest)",
+            row.name, row.found, row.lost, row.advice
+        )
+    })
+}
+
+fn rows() -> Vec<Check> {
+    checks(&facts(&Host::default(), &TCP_HOOKS), &TCP_HOOKS, &[])
+}
+
+fn fatal(rows: &[Check]) -> Option<&Check> {
+    rows.iter()
+        .find(|row| row.fatal && row.status == Status::Missing)
+}
+
+fn line(row: &Check, terminal: &Terminal) -> String {
+    let status = match row.status {
+        Status::Ok => terminal.good("ok      "),
+        Status::Degraded => terminal.warning("less    "),
+        Status::Missing if row.fatal => terminal.bad("missing "),
+        Status::Missing => terminal.warning("missing "),
+    };
+    let mut text = format!("{status} {:<38} {}\n", row.name, row.found);
+    for (what, words) in [("lost", &row.lost), ("do", &row.advice)] {
+        if !words.is_empty() {
+            let _ = writeln!(text, "           {what}: {words}");
+        }
+    }
+    text
+}

@@ -1,0 +1,111 @@
+//! `tapetum run`: from a file to running pipelines, until a signal ends them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::End;
+use crate::pipeline::{Component, Engine, GraphSpec, Options};
+use crate::terminal::Terminal;
+use crate::{doctor, log, memory, validate};
+
+/// The engine waits more than it works, and receivers that watch the kernel have threads of their
+/// own. Two workers keep `/readyz` and the other exporters going while one compresses a message; more
+/// would only bring more stacks and arenas.
+const WORKERS: usize = 2;
+
+pub(crate) fn run(
+    files: &[PathBuf],
+    components: &[&'static Component],
+    terminal: &Terminal,
+) -> anyhow::Result<End> {
+    let Some(mut spec) = validate::read(files, components, terminal) else {
+        return Ok(End::Wrong);
+    };
+    log::start()?;
+    if watches_the_kernel(&spec)
+        && let Some(sentence) = doctor::refusal()
+    {
+        anyhow::bail!(sentence);
+    }
+    let limit = memory::limit_bytes(Path::new("/proc"), Path::new("/sys/fs/cgroup"));
+    if let Some(limit) = limit.filter(|limit| *limit < spec.service.memory_bytes) {
+        info!(
+            limit_bytes = limit,
+            "the control group allows less memory than the file"
+        );
+        spec.service.memory_bytes = limit;
+    }
+    let runtime = runtime()?;
+    let end = runtime.block_on(serve(spec));
+    // Whatever still blocks a thread has had its time.
+    runtime.shutdown_background();
+    end
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+        .context("cannot start threads")
+}
+
+/// Whether a receiver needs what `doctor` looks at.
+fn watches_the_kernel(spec: &GraphSpec) -> bool {
+    spec.receivers
+        .iter()
+        .any(|receiver| receiver.component.name == tapetum_receivers::tcp::COMPONENT.name)
+}
+
+async fn serve(spec: GraphSpec) -> anyhow::Result<End> {
+    let mut signals = Signals::new()?;
+    let running = Engine::start(spec, options()).await?;
+    // What reading the file and loading programs needed is not needed again.
+    tapetum_probes::loader::release();
+    tokio::select! {
+        name = signals.next() => info!(signal = name, "is asked to stop"),
+        () = running.finished() => info!("every receiver has come to its end"),
+    }
+    tokio::select! {
+        report = running.stop() => {
+            for (exporter, items) in &report.left {
+                warn!(exporter, items, "was not sent in time");
+            }
+            Ok(End::Well)
+        }
+        name = signals.next() => anyhow::bail!("a second {name}: stopped at once, without a drain"),
+    }
+}
+
+fn options() -> Options {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    Options::new(host.trim(), env!("CARGO_PKG_VERSION"))
+}
+
+/// The two signals that ask for an end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
