@@ -2,9 +2,12 @@
 //!
 //! To add one: its folder, its `mod` line and its line in [`COMPONENTS`].
 
+pub mod debug;
 pub mod otlp;
+pub mod prometheus;
 
 use tapetum_pipeline::Component;
 
 /// Every exporter, in the order of the documents.
-pub static COMPONENTS: &[&Component] = &[&otlp::COMPONENT];
+pub static COMPONENTS: &[&Component] =
+    &[&otlp::COMPONENT, &prometheus::COMPONENT, &debug::COMPONENT];

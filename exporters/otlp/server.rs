@@ -117,7 +117,11 @@ impl Server {
         match reply.unwrap_or(Reply::Message(Vec::new())) {
             Reply::Hang => std::future::pending().await,
             Reply::Drop => end.send(End::AtOnce).await.unwrap(),
-            Reply::Deaf => end.send(End::Never).await.unwrap(),
+            Reply::Deaf => {
+                end.send(End::Never).await.unwrap();
+                // To drop the answer would be one.
+                std::future::pending().await
+            }
             Reply::GoAway => {
                 end.send(End::InOrder).await.unwrap();
                 respond(answer, Reply::Message(Vec::new()));

@@ -1,0 +1,91 @@
+//! Metrics for Prometheus, and for everything that scrapes like it.
+//!
+//! It promises: a scrape shows everything that the pipelines had received before it, once; the labels
+//! of a series are the same in every format, `le` too; a page is made while it is read, so no scraper
+//! can hold more than points.
+
+mod config;
+mod negotiate;
+mod page;
+mod protobuf;
+mod serve;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::net::TcpListener;
+
+use async_trait::async_trait;
+use tapetum_model::Signal;
+use tapetum_otlp::Agent;
+use tapetum_pipeline::{
+    Build, BuildError, Component, Context, Exporter, Gives, RunError, Scrape, Serve, Settings, Stop,
+};
+
+use self::config::Config;
+use self::serve::Site;
+
+pub use self::negotiate::Format;
+pub use self::page::{Page, render};
+
+/// `prometheus`, as a file names it.
+pub static COMPONENT: Component = Component {
+    name: "prometheus",
+    summary: "serves metrics at /metrics: text, OpenMetrics or protobuf with native histograms, as the scraper prefers",
+    takes: &[Signal::Points],
+    gives: Gives::Nothing,
+    options: config::OPTIONS,
+    metrics: &[],
+    example: "listen = \"0.0.0.0:9464\"\ncreated = false\n",
+    check: config::check,
+    bound: config::bound,
+    build: Build::Exporter(build),
+};
+
+/// See the module. It listens from its build on: an address that is taken stops the start.
+pub struct Prometheus {
+    listener: TcpListener,
+    agent: Agent,
+    created: bool,
+}
+
+fn build(settings: &Settings, context: &Context) -> Result<Exporter, BuildError> {
+    let config: Config = settings
+        .read()
+        .map_err(|why| BuildError::new(why.to_string()))?;
+    let service = &context.service;
+    let agent = Agent {
+        cluster: service.cluster.as_str().into(),
+        host: service.host.as_str().into(),
+        version: service.version.into(),
+    };
+    Prometheus::new(&config, agent).map(|server| Exporter::Pull(Box::new(server)))
+}
+
+impl Prometheus {
+    fn new(config: &Config, agent: Agent) -> Result<Self, BuildError> {
+        let listen = |why| {
+            let to = &config.listen;
+            BuildError::new(format!(
+                "cannot listen on {to}: {why}; choose another `listen` or stop who has it"
+            ))
+        };
+        let listener = TcpListener::bind(&config.listen).map_err(listen)?;
+        listener.set_nonblocking(true).map_err(listen)?;
+        Ok(Self {
+            listener,
+            agent,
+            created: config.created,
+        })
+    }
+}
+
+#[async_trait]
+impl Serve for Prometheus {
+    async fn run(self: Box<Self>, scrape: Scrape, stop: Stop) -> Result<(), RunError> {
+        let listener = tokio::net::TcpListener::from_std(self.listener)
+            .map_err(|why| RunError::new(format!("cannot serve metrics: {why}")))?;
+        serve::serve(listener, Site::new(self.agent, self.created, scrape), stop).await;
+        Ok(())
+    }
+}
