@@ -1,5 +1,6 @@
 //! What `prometheus` promises of a page in each format; `tests/decode` reads protobuf back by
-//! definitions of its own, `tests/judges` asks other people's programs.
+//! definitions of its own, `tests/served` talks to the server, `tests/judges` and
+//! `tests/scraped` ask other people's programs.
 
 use std::sync::Arc;
 
@@ -13,6 +14,8 @@ use super::*;
 
 mod decode;
 mod judges;
+mod scraped;
+mod served;
 
 const TEXT: &str = "text/plain";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
