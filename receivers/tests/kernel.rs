@@ -1,6 +1,11 @@
 //! The receiver on the real kernel: connections of two namespaces of our own, judged by a sender and a
 //! receiver that count. Needs root; says so where it is missing.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails like the test itself"
+)]
+
 #[path = "kernel/agent.rs"]
 mod agent;
 #[path = "kernel/net.rs"]
