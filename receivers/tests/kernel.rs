@@ -77,6 +77,35 @@ fn closed(rows: &[Connection]) -> usize {
     rows.iter().filter(|row| row.end_reason.is_some()).count()
 }
 
+/// A client's last span agrees with the one that the other end sent.
+fn same_connection(asked: &Connection, servers: &[Connection], server_pid: u32) {
+    let answered = servers
+        .iter()
+        .find(|row| row.trace == asked.trace)
+        .expect("one trace at both ends");
+    assert_eq!(answered.parent, Some(asked.span));
+    let (to, back) = (asked.total, answered.total);
+    assert_eq!(
+        (to.bytes_sent, to.bytes_received),
+        (back.bytes_received, back.bytes_sent)
+    );
+    assert_eq!(
+        answered.process.as_ref().map(|process| process.pid),
+        Some(server_pid)
+    );
+    assert_eq!(
+        (asked.end_reason, answered.end_reason),
+        (Some(EndReason::Fin), Some(EndReason::Fin))
+    );
+    assert!(
+        asked.handshake_us > 0 && asked.rtt_smoothed_us > 0,
+        "{asked:?}"
+    );
+    assert_eq!(name(&asked.remote), name(&answered.local));
+    assert_eq!(name(&answered.remote), name(&asked.local));
+    assert!(name(&asked.local).is_some());
+}
+
 #[test]
 fn bytes_ids_and_names_of_both_ends_through_a_virtual_ip() {
     if !ready() {
@@ -109,31 +138,7 @@ fn bytes_ids_and_names_of_both_ends_through_a_virtual_ip() {
     sent.sort_unstable();
     assert_eq!(sent, [(1, 2), (300_001, 600_002), (5_000_000, 10_000_000)]);
     for asked in &clients {
-        let answered = servers
-            .iter()
-            .find(|row| row.trace == asked.trace)
-            .expect("one trace at both ends");
-        assert_eq!(answered.parent, Some(asked.span));
-        let (to, back) = (asked.total, answered.total);
-        assert_eq!(
-            (to.bytes_sent, to.bytes_received),
-            (back.bytes_received, back.bytes_sent)
-        );
-        assert_eq!(
-            answered.process.as_ref().map(|process| process.pid),
-            Some(server.pid())
-        );
-        assert_eq!(
-            (asked.end_reason, answered.end_reason),
-            (Some(EndReason::Fin), Some(EndReason::Fin))
-        );
-        assert!(
-            asked.handshake_us > 0 && asked.rtt_smoothed_us > 0,
-            "{asked:?}"
-        );
-        assert_eq!(name(&asked.remote), name(&answered.local));
-        assert_eq!(name(&answered.remote), name(&asked.local));
-        assert!(name(&asked.local).is_some());
+        same_connection(asked, &servers, server.pid());
     }
     let asked = clients
         .iter()
