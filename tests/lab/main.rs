@@ -20,6 +20,7 @@ usage: lab demo [--seconds N] [--config FILE]     the little shop, watched by an
        lab peer serve --listen ADDRESS            count what comes
        lab peer send --to ADDRESS [OPTION VALUE]… count what goes
        lab peer talk --to ADDRESS --id N          one connection, led by standard input
+       lab peer hold --to ADDRESS --connections N many connections, held until standard input ends
 
 options of send, all numbers but the last: --connections --first --up --down --vary --exchanges --pause-ms
 --per-second --at-once --ending fin|server-fin|half|reset|server-reset
@@ -59,6 +60,13 @@ fn run(words: &[&str]) -> Result<()> {
         ["peer", "talk", options @ ..] => {
             let options = Options::parse(options)?;
             peer::talk(options.address("--to")?, options.number("--id", 1)?)
+        }
+        ["peer", "hold", options @ ..] => {
+            let options = Options::parse(options)?;
+            peer::hold(
+                options.address("--to")?,
+                options.number("--connections", 1)?,
+            )
         }
         ["shop", role, addresses @ ..] => {
             let addresses: Result<Vec<SocketAddr>, _> =

@@ -174,6 +174,26 @@ impl Default for Plan {
     }
 }
 
+/// Holds so many connections open for as long as the process lives; all are open when this returns.
+///
+/// # Errors
+/// If one cannot be opened.
+pub fn hold(place: &Place, to: SocketAddr, connections: u64) -> Result<Process> {
+    let mut command = place.command(lab_program()?);
+    command.args(["peer", "hold", "--to", &to.to_string()]);
+    command
+        .args(["--connections", &connections.to_string()])
+        .stdin(Stdio::piped());
+    let mut process = place.start("peer-hold", &mut command)?;
+    until("the connections to be open", PATIENCE, || {
+        if process.ended()?.is_some() {
+            bail!("the holder ended: {}", process.errors());
+        }
+        Ok((process.output().lines().count() as u64 >= connections).then_some(()))
+    })?;
+    Ok(process)
+}
+
 /// One connection that does what it is told.
 #[derive(Debug)]
 pub struct Talk {

@@ -4,6 +4,7 @@
 //! counted at one end has been read at the other before the connection ends, also where it ends by a reset.
 //! What the frames themselves weigh is counted too: it is payload like any other.
 
+mod hold;
 mod send;
 mod serve;
 mod talk;
@@ -18,6 +19,7 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use socket2::SockRef;
 
+pub use hold::hold;
 pub use send::{Plan, send};
 pub use serve::serve;
 pub use talk::talk;
