@@ -77,8 +77,9 @@ impl Shop {
         let api = node
             .pod("api")?
             .in_cgroup(&format!("system.slice/docker-{CONTAINER}.scope"))?;
-        let cache = node.pod("cache")?;
-        let flaky = node.pod("cache-flaky")?;
+        let cache = node.pod("cache")?.in_cgroup("system.slice/cache.service")?;
+        // A bare process, known by its own name.
+        let flaky = node.pod("cache-flaky")?.in_cgroup("bench")?;
 
         let api_virtual = SocketAddr::new(lab.virtual_v4(1), 80);
         let cache_virtual = SocketAddr::new(lab.virtual_v4(2), CACHE_PORT);

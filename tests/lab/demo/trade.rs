@@ -23,7 +23,7 @@ const PAGE: [u8; 4096] = [b'p'; 4096];
 pub fn trade(role: &str, addresses: &[SocketAddr]) -> Result<()> {
     match (role, addresses) {
         ("web", [api]) => {
-            let visits: Vec<_> = (0..3).map(|_| spawn_visitor(*api)).collect();
+            let visits: Vec<_> = (0..2).map(|_| spawn_visitor(*api)).collect();
             visits.into_iter().try_for_each(|visit| {
                 visit
                     .join()
@@ -45,7 +45,7 @@ fn spawn_visitor(api: SocketAddr) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         loop {
             let _ = visit(api);
-            thread::sleep(Duration::from_millis(200));
+            thread::sleep(Duration::from_millis(300));
         }
     })
 }
@@ -56,7 +56,7 @@ fn visit(api: SocketAddr) -> io::Result<()> {
     for _ in 0..5 {
         stream.write_all(b"page\n")?;
         answers.read_line(&mut String::new())?;
-        thread::sleep(Duration::from_millis(60));
+        thread::sleep(Duration::from_millis(150));
     }
     Ok(())
 }
