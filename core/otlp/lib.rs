@@ -1,11 +1,13 @@
 //! Records and points as OTLP bytes, and every attribute and metric name in one table.
 //!
-//! [`SpanEncoder`] and [`PointEncoder`] write protobuf straight from rows and points, `json` writes
-//! the same as JSON. What is said, and under which names, is written once, in `span` and `resource`,
+//! [`SpanEncoder`] and [`PointEncoder`] write protobuf straight from rows and points, [`Lines`] writes the
+//! same as OTLP/JSON. What is said, and under which names, is written once, in `span` and `resource`,
 //! whatever the encoding.
 
 mod agent;
+mod by_metric;
 mod groups;
+mod json;
 mod key;
 pub mod names;
 mod proto;
@@ -18,4 +20,5 @@ mod text;
 mod oracle;
 
 pub use agent::Agent;
+pub use json::Lines;
 pub use proto::{MESSAGE_BYTES_MAX, Message, PointEncoder, SpanEncoder};

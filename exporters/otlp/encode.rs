@@ -1,10 +1,10 @@
 //! Batches -> OTLP messages, once, before the queue.
 
-use std::sync::Arc;
-
 use tapetum_model::{Batch, OtlpSignal, Payload, Records, Signal};
-use tapetum_otlp::{Agent, PointEncoder, SpanEncoder};
+use tapetum_otlp::{PointEncoder, SpanEncoder};
 use tapetum_pipeline::{Encode, Encoded, Encoding, ServiceInfo};
+
+use crate::agent;
 
 /// Writes each kind of batch as the message that its service takes.
 pub(super) struct Messages {
@@ -14,20 +14,11 @@ pub(super) struct Messages {
 
 impl Messages {
     pub(super) fn new(service: &ServiceInfo) -> Self {
-        let agent = agent(service);
+        let agent = agent::of(service);
         Self {
             points: PointEncoder::new(&agent),
             spans: SpanEncoder::new(agent),
         }
-    }
-}
-
-/// Who this process is in what leaves it.
-fn agent(service: &ServiceInfo) -> Agent {
-    Agent {
-        cluster: Arc::from(&*service.cluster),
-        host: Arc::from(&*service.host),
-        version: Arc::from(service.version),
     }
 }
 

@@ -3,6 +3,7 @@
 //! It spells every name itself: a slip in the table of names fails a test.
 
 pub(crate) mod any;
+mod points;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,6 +14,8 @@ use opentelemetry_proto::tonic::trace::v1::{
     ResourceSpans, ScopeSpans, Span, Status, TracesData, span::Link,
 };
 use tapetum_model::{Attr, Connection, Counters, End, Flags, Loss, Role, Window};
+
+pub(crate) use points::{point, points};
 
 use crate::Agent;
 

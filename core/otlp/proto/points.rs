@@ -5,6 +5,7 @@ use tapetum_model::{Exemplar, ExponentialHistogram, Instrument, Metric, Point, P
 
 use super::wire::{Attributes, Nested, bytes, fixed64, varint, zigzag};
 use super::{MESSAGE_BYTES_MAX, Message};
+use crate::by_metric::ByMetric;
 use crate::names::MetricName;
 use crate::span::EndFields as _;
 use crate::{Agent, names};
@@ -12,7 +13,6 @@ use crate::{Agent, names};
 const CUMULATIVE: u8 = 2;
 /// `DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK`
 const NO_RECORDED_VALUE: u8 = 1;
-const NONE: u32 = u32::MAX;
 /// What a point takes about, to reserve room.
 const POINT_BYTES: usize = 384;
 const FRAME: usize = 64;
@@ -22,9 +22,7 @@ pub struct PointEncoder {
     /// The resource and the begin of the scope, encoded: they never change.
     resource: Vec<u8>,
     scope: Vec<u8>,
-    /// The first and the last point of each metric, and the next one of the same, by point.
-    chains: [(u32, u32); names::METRICS.len()],
-    next: Vec<u32>,
+    by_metric: ByMetric,
     /// One point, before its length is known.
     point: Vec<u8>,
     pub(super) message_bytes_max: usize,
@@ -54,8 +52,7 @@ impl PointEncoder {
         Self {
             resource,
             scope,
-            chains: [(NONE, NONE); names::METRICS.len()],
-            next: Vec::new(),
+            by_metric: ByMetric::default(),
             point: Vec::new(),
             message_bytes_max: MESSAGE_BYTES_MAX,
         }
@@ -63,16 +60,15 @@ impl PointEncoder {
 
     /// Writes all points, those of one metric together.
     pub fn encode(&mut self, points: &[Point], mut give: impl FnMut(Message)) {
-        self.chain(points);
+        let mut by_metric = std::mem::take(&mut self.by_metric);
+        by_metric.find(points);
         let mut message: Option<Open> = None;
         let mut left = points.len();
         for metric in names::METRICS {
-            let mut at = self.chains[metric as usize].0;
             let mut begun = false;
-            while let Some(point) = points.get(at as usize) {
-                at = self.next[at as usize];
+            for at in by_metric.of(metric) {
                 self.point.clear();
-                write(point, &mut self.point);
+                write(&points[at], &mut self.point);
                 let full = message.as_ref().is_some_and(|message| {
                     message.out.len() + self.point.len() + FRAME > self.message_bytes_max
                 });
@@ -96,20 +92,7 @@ impl PointEncoder {
         if let Some(message) = message {
             give(message.close());
         }
-    }
-
-    fn chain(&mut self, points: &[Point]) {
-        self.chains.fill((NONE, NONE));
-        self.next.clear();
-        self.next.resize(points.len(), NONE);
-        for (at, point) in points.iter().enumerate() {
-            let (first, last) = &mut self.chains[point.metric as usize];
-            match self.next.get_mut(*last as usize) {
-                Some(next) => *next = at as u32,
-                None => *first = at as u32,
-            }
-            *last = at as u32;
-        }
+        self.by_metric = by_metric;
     }
 
     fn open(&self, points: usize) -> Open {

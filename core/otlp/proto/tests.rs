@@ -7,8 +7,8 @@ use opentelemetry_proto::tonic::trace::v1::TracesData;
 use proptest::prelude::*;
 use prost::Message as _;
 use tapetum_model::{
-    Attr, Attributes, Connection, Exemplar, ExponentialHistogram, Loss, Metric, Payload, Point,
-    PointValue, Process, Records, SpanId, TraceId, UnixNanos, Value, Window,
+    Connection, ExponentialHistogram, Loss, Metric, Payload, PointValue, Process, Records,
+    UnixNanos, Window,
 };
 use tapetum_testkit::sample;
 
@@ -149,58 +149,6 @@ proptest! {
     }
 }
 
-fn point(metric: Metric, value: PointValue) -> Point {
-    Point {
-        metric,
-        attributes: Arc::new(Attributes(Box::new([
-            (
-                Attr::Source(Box::new(Attr::K8sNamespaceName)),
-                Value::Text("shop".into()),
-            ),
-            (Attr::NetworkIoDirection, Value::Static("transmit")),
-            (Attr::ServerPort, Value::Int(443)),
-        ]))),
-        start: UnixNanos(10),
-        time: UnixNanos(20),
-        value,
-        exemplar: None,
-    }
-}
-
-fn points() -> Vec<Point> {
-    let mut histogram = ExponentialHistogram::default();
-    for value in [0.0, 0.001, 0.002, 4.0] {
-        histogram.record(value);
-    }
-    let sum = |cumulative| PointValue::Sum {
-        cumulative,
-        delta: 1,
-    };
-    let mut with_exemplar = point(
-        Metric::Rtt,
-        PointValue::Histogram {
-            cumulative: histogram.into(),
-            delta: None,
-        },
-    );
-    with_exemplar.exemplar = Some(Exemplar {
-        trace: TraceId([1; 16]),
-        span: SpanId([2; 8]),
-        value: 0.5,
-        time: UnixNanos(15),
-    });
-    vec![
-        point(Metric::FlowBytes, sum(1 << 50)),
-        with_exemplar,
-        point(Metric::ConnectionsActive, sum(-2)),
-        point(Metric::FlowBytes, sum(2)),
-        point(Metric::ConnectionsTracked, PointValue::Gauge(2.5)),
-        point(Metric::ProbeRunTime, sum(1_500_000_000)),
-        point(Metric::FlowBytes, PointValue::Ended),
-        point(Metric::Rtt, PointValue::Ended),
-    ]
-}
-
 fn decode_points(messages: &[Message]) -> Vec<opentelemetry_proto::tonic::metrics::v1::Metric> {
     let mut metrics = Vec::new();
     for message in messages {
@@ -231,7 +179,7 @@ fn decode_points(messages: &[Message]) -> Vec<opentelemetry_proto::tonic::metric
 #[test]
 fn points_of_one_metric_stand_together() {
     let mut messages = Vec::new();
-    PointEncoder::new(&oracle::agent()).encode(&points(), |message| messages.push(message));
+    PointEncoder::new(&oracle::agent()).encode(&oracle::points(), |message| messages.push(message));
     assert_eq!(messages.len(), 1);
     assert_eq!(messages[0].items, 8);
     let metrics = decode_points(&messages);
@@ -298,7 +246,7 @@ fn points_of_one_metric_stand_together() {
 #[test]
 fn a_distribution_is_exponential() {
     let mut messages = Vec::new();
-    PointEncoder::new(&oracle::agent()).encode(&points(), |message| messages.push(message));
+    PointEncoder::new(&oracle::agent()).encode(&oracle::points(), |message| messages.push(message));
     let metrics = decode_points(&messages);
     let Some(metric::Data::ExponentialHistogram(rtt)) = &metrics[2].data else {
         panic!("{:?}", metrics[2])
@@ -338,7 +286,7 @@ fn a_distribution_is_exponential() {
 fn many_points_are_several_messages() {
     let points: Vec<_> = (0..200)
         .map(|n| {
-            point(
+            oracle::point(
                 Metric::FlowBytes,
                 PointValue::Sum {
                     cumulative: n,
