@@ -23,22 +23,27 @@ pub struct Kernel {
     pub modules: Vec<PathBuf>,
 }
 
-/// The newest kernel of `series` (say `6.1`) that apt knows, or else the newest in the cache.
+/// The newest kernel of `series` (say `6.1`) that apt offers, or else the newest in the cache.
 pub fn kernel(series: &str) -> Result<Kernel> {
     let cache = cache()?;
-    let offered = newest(offered(series)?);
-    let Some(package) = offered.or(newest(cached(&cache, series)?)) else {
-        bail!(Absent(format!(
-            "apt offers no linux-image-{series}*-cloud-amd64 (Debian bookworm does, after `apt-get update`)"
-        )));
-    };
-    let folder = cache.join(&package);
     // One at a time: a second test run waits instead of fetching the same thing.
     let lock = File::create(cache.join("lock"))?;
     lock.lock()?;
-    if !folder.is_dir() {
-        fetch(&package, &cache)?;
-    }
+    let have = newest(cached(&cache, series)?);
+    let package = match (newest(offered(series)?), have) {
+        (Some(offered), have) if have.as_ref() != Some(&offered) => {
+            match (fetch(&offered, &cache), have) {
+                (Ok(()), _) => offered,
+                (Err(error), Some(have)) if error.is::<Absent>() => have,
+                (Err(error), _) => return Err(error),
+            }
+        }
+        (_, Some(have)) => have,
+        (_, None) => bail!(Absent(format!(
+            "apt offers no linux-image-{series}*-cloud-amd64 (Debian bookworm does, after `apt-get update`)"
+        ))),
+    };
+    let folder = cache.join(&package);
     let modules = MODULES.map(|module| folder.join(format!("{module}.ko")));
     Ok(Kernel {
         image: folder.join("vmlinuz"),
@@ -105,7 +110,11 @@ fn fetch(package: &str, cache: &Path) -> Result<()> {
         .args(["download", package])
         .current_dir(&work)
         .output();
-    let output = output.context("apt-get cannot be run")?;
+    let Ok(output) = output else {
+        bail!(Absent(
+            "apt-get is missing, and with it Debian's kernels".to_owned()
+        ));
+    };
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr)
             .trim()

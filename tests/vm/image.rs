@@ -15,8 +15,8 @@ use crate::debian::Kernel;
 const BUSYBOX: [&str; 2] = ["/bin/busybox", "/usr/bin/busybox"];
 
 /// The archive of a guest whose first process is `init`, with `programs` in `/bin` under their own
-/// names.
-pub fn build(kernel: &Kernel, init: &Path, programs: &[PathBuf]) -> Result<Vec<u8>> {
+/// names. `work` is a folder for what is made on the way.
+pub fn build(kernel: &Kernel, init: &Path, programs: &[PathBuf], work: &Path) -> Result<Vec<u8>> {
     let mut archive = Archive::default();
     for folder in ["dev", "proc", "sys", "tmp", "etc", "run", "sys/fs/cgroup"] {
         archive.directory(folder);
@@ -34,10 +34,13 @@ pub fn build(kernel: &Kernel, init: &Path, programs: &[PathBuf]) -> Result<Vec<u
     for module in &kernel.modules {
         archive.file(&format!("lib/modules/{}", name(module)?), &read(module)?);
     }
-    archive.file("init", &stripped(init)?);
+    archive.file("init", &stripped(init, work)?);
     let mut needed = libraries(init)?;
     for program in programs {
-        archive.file(&format!("bin/{}", name(program)?), &stripped(program)?);
+        archive.file(
+            &format!("bin/{}", name(program)?),
+            &stripped(program, work)?,
+        );
         needed.extend(libraries(program)?);
     }
     needed.sort();
@@ -65,14 +68,15 @@ fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Without what only a debugger reads: the archive is unpacked by an emulated processor.
-fn stripped(program: &Path) -> Result<Vec<u8>> {
+fn stripped(program: &Path, work: &Path) -> Result<Vec<u8>> {
+    let into = work.join("stripped");
     let output = Command::new("strip")
         .arg("-o")
-        .arg("/dev/stdout")
+        .arg(&into)
         .arg(program)
         .output();
     match output {
-        Ok(output) if output.status.success() && !output.stdout.is_empty() => Ok(output.stdout),
+        Ok(output) if output.status.success() => read(&into),
         _ => read(program),
     }
 }

@@ -1,6 +1,7 @@
 //! The first process of an emulated machine: makes it habitable, watches connections of its own
 //! with the probe and with the agent, reports, and switches the machine off.
 
+mod agent;
 mod setup;
 mod traffic;
 mod watch;
@@ -48,5 +49,6 @@ fn run(port: &mut impl Write) -> Result<()> {
     };
     report::write(port, &kernel)?;
     let mut far = traffic::Far::start()?;
-    watch::run(&mut far, port)
+    watch::run(&mut far, port)?;
+    agent::run(&mut far, port)
 }
