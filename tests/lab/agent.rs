@@ -74,7 +74,7 @@ impl Pipelines {
             }
         }
         format!(
-            "[service]\nadmin = \"127.0.0.1:{ADMIN_PORT}\"\n\n\
+            "[service]\nadmin = \"127.0.0.1:{ADMIN_PORT}\"\nmemory = \"512MiB\"\n\n\
              [receivers.tcp]\nsweep = \"{sweep}\"\ninterval = \"{interval}\"\n{receiver}\n\n\
              [processors.aggregate]\nflush = \"1s\"\n\n{exporters}\n\
              [pipelines.connections]\nreceivers = [\"tcp\"]\nexporters = [{to_spans}]\n\n\

@@ -44,7 +44,11 @@ impl Prometheus {
                 place.dir().join("prometheus").display()
             ))
             .arg(format!("--web.listen-address={address}"))
-            .args(["--web.enable-remote-write-receiver", "--log.level=warn"]);
+            .args([
+                "--web.enable-remote-write-receiver",
+                "--enable-feature=native-histograms",
+            ])
+            .arg("--log.level=warn");
         let process = place.start("prometheus", &mut command)?;
         let prometheus = Self {
             _process: process,

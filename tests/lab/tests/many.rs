@@ -32,14 +32,6 @@ fn each_short_connection_is_told_once_at_each_end() -> Result<()> {
     let received = server.counts(sent.len())?;
 
     let ends = 2 * sent.len();
-    let lost = || -> Result<f64> {
-        Ok(agent::sum(
-            &agent.own_metrics()?,
-            "tapetum_records_lost_total",
-            &[],
-        ))
-    };
-    // Asking for the counter at each look would be traffic of its own.
     let whole = agent.ledger_until("20 000 ends", |l| l.has_ended(&sent, &received));
     let ledger = match whole {
         Ok(ledger) => ledger,
@@ -57,13 +49,16 @@ fn each_short_connection_is_told_once_at_each_end() -> Result<()> {
             }
         }
     }
-    let lost = lost()?;
-    #[expect(clippy::cast_precision_loss, reason = "twenty thousand")]
-    let missing = (ends - told) as f64;
-    // Other labs lose records too, if anyone does: the counter is the whole agent's.
-    assert!(
-        missing <= lost,
-        "{missing} of {ends} ends were neither told nor counted lost ({lost})"
-    );
+    if told < ends {
+        // Other labs lose records too, if anyone does: the counter is the whole agent's.
+        let lost = agent::sum(&agent.own_metrics()?, "tapetum_records_lost_total", &[]);
+        #[expect(clippy::cast_precision_loss, reason = "twenty thousand")]
+        let missing = (ends - told) as f64;
+        assert!(
+            missing <= lost,
+            "{missing} of {ends} ends neither told nor counted lost ({lost})"
+        );
+    }
+    eprintln!("figure: {told} of {ends} ends of short connections told");
     Ok(())
 }

@@ -136,9 +136,13 @@ fn two_agents_through_one_collector_have_a_writer_a_series() -> Result<()> {
 
     // On one kernel each agent sees both ends, so each one's series must sum to all bytes.
     let port = lab.port(1);
+    let by_instance = transmitted(port).replace("sum(", "sum by (instance) (");
     let each = |of: f64| -> Result<f64> {
-        let lowest = transmitted(port).replace("sum(", "min(sum by (instance) (") + ")";
-        prometheus.settle(&lowest, of)
+        assert_same(
+            prometheus.settle(&format!("count({by_instance})"), 2.0)?,
+            2.0,
+        );
+        prometheus.settle(&format!("min({by_instance})"), of)
     };
     let first = exchange(&client, &server, port)?;
     assert_same(each(first)?, first);
@@ -146,11 +150,10 @@ fn two_agents_through_one_collector_have_a_writer_a_series() -> Result<()> {
     let second = exchange(&client, &server, port)?;
     assert_same(each(first + second)?, first + second);
 
-    let instances = transmitted(port).replace("sum(", "count(sum by (instance) (") + ")";
-    assert_same(prometheus.number(&instances)?, 2.0);
     let mut increases = BTreeMap::new();
     for (series, until) in latest(&prometheus, port)? {
         let from = since.get(&series).copied().unwrap_or(until);
+        assert!(from < until, "a new series: {series}");
         // From sample to sample, so that nothing is extrapolated.
         let window = format!(
             "{series}[{}ms] @ {}.{:03}",
