@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tapetum_model::{Batch, Loss, Origin, Payload, Records, Window};
 use tapetum_pipeline::{Context, RunError};
+use tapetum_probes::conntrack::Conntrack;
 use tapetum_probes::loader;
 use tapetum_probes::tcp::{Probe, ProbeError};
 use tokio::sync::mpsc::Sender;
@@ -17,7 +18,7 @@ use super::clock::{Moment, monotonic_ns};
 use super::config::Config;
 use super::exclude::Exclude;
 use super::ids::Ids;
-use super::table::{Rules, Table, WAIT_NS};
+use super::table::{Answers, Rules, Table, WAIT_NS};
 use super::telemetry::Tell;
 use crate::identity::Names;
 
@@ -32,6 +33,9 @@ const SLEEP_MAX: Duration = Duration::from_millis(100);
 const LATE: Duration = Duration::from_secs(5);
 /// Sockets that wait in a listener's queue at the start are found once they were accepted.
 const SECOND_LOOK: Duration = Duration::from_secs(3);
+/// In so long a time connection tracking is asked at most so often: 2 % of a core.
+const ASK_WINDOW: Duration = Duration::from_millis(500);
+const ASKED_MAX: u32 = 2_000;
 
 pub(super) struct Watch {
     probe: Probe,
@@ -71,7 +75,7 @@ impl Watch {
         let window_start = context.clock.now().unix;
         Ok(Self {
             probe,
-            table: Table::new(rules, ids, names, None),
+            table: Table::new(rules, ids, names, answers()),
             tell: Tell::new(&context.telemetry),
             sweep: config.sweep.0,
             window_start,
@@ -260,6 +264,30 @@ fn ship(
         origin: Origin::Kernel,
     };
     out.blocking_send(batch).map_err(|_| Gone)
+}
+
+/// Asks connection tracking, where this process may: not more often than a burst of connections can
+/// afford.
+fn answers() -> Option<Answers> {
+    let mut conntrack = match Conntrack::open() {
+        Ok(conntrack) => conntrack,
+        Err(why) => {
+            info!(%why, "connection tracking cannot be asked: who answers behind a virtual IP is only known where both ends are on this host");
+            return None;
+        }
+    };
+    let mut window = Instant::now();
+    let mut asked = 0;
+    Some(Box::new(move |from, to| {
+        if window.elapsed() >= ASK_WINDOW {
+            (window, asked) = (Instant::now(), 0);
+        }
+        asked += 1;
+        if asked > ASKED_MAX {
+            return None;
+        }
+        conntrack.answerer(from, to).ok().flatten()
+    }))
 }
 
 /// An error with what is behind it, in one line.

@@ -356,3 +356,76 @@ fn ten_thousand_short_connections_are_each_told_once_at_each_end() {
         "windows follow on each other"
     );
 }
+
+/// Set in the process that runs inside the namespace.
+const INSIDE: &str = "RECEIVER_TEST_INSIDE";
+
+#[test]
+fn conntrack_of_the_own_namespace_says_who_answered() {
+    if !ready() {
+        return;
+    }
+    if let Ok(address) = std::env::var(INSIDE) {
+        return inside(&address);
+    }
+    let net = Net::new();
+    // Nobody accepts there, so no second end on this kernel can tell. (What is refused is forgotten by
+    // connection tracking at once.)
+    net.nft("b", "add table ip t\nadd chain ip t i { type filter hook input priority 0; }\nadd rule ip t i tcp dport 8081 drop\n");
+    let rule = format!(
+        "add rule ip t o ip daddr {} tcp dport 81 dnat to {}:8081\n",
+        net.virtual_ip(),
+        net.ip(2)
+    );
+    net.nft("a", &rule);
+    let this = std::env::current_exe().unwrap();
+    let output = net
+        .command("a", &this.to_string_lossy())
+        .args([
+            "--exact",
+            "conntrack_of_the_own_namespace_says_who_answered",
+            "--nocapture",
+        ])
+        .env(INSIDE, net.virtual_ip())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        said.contains(&format!(
+            "{}:81 answered by {}:8081",
+            net.virtual_ip(),
+            net.ip(2)
+        )),
+        "{said}"
+    );
+}
+
+fn inside(address: &str) {
+    let agent = Agent::start();
+    let code = format!(
+        "import socket\ntry: socket.create_connection(('{address}', 81), 0.3)\nexcept OSError: pass\n"
+    );
+    let python = std::process::Command::new("python3")
+        .args(["-c", &code])
+        .status()
+        .unwrap();
+    assert!(python.success());
+    let asked = |row: &Connection| row.remote.address.to_string() == format!("{address}:81");
+    agent.until("the abandoned connect", |agent| {
+        agent.rows(|_| true).iter().any(asked)
+    });
+    let row = agent.rows(|_| true).into_iter().find(asked).unwrap();
+    assert_eq!(row.end_reason, Some(EndReason::Cancelled));
+    // For the parent to compare.
+    let said = format!(
+        "{} answered by {}",
+        row.remote.address,
+        row.answered_by.unwrap()
+    );
+    std::io::Write::write_all(&mut std::io::stdout(), said.as_bytes()).unwrap();
+}

@@ -149,7 +149,7 @@ impl Net {
         Running { child, reader }
     }
 
-    fn command(&self, end: &str, program: &str) -> Command {
+    pub(crate) fn command(&self, end: &str, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         let path = Path::new("/run/netns").join(self.name(end));
         command
