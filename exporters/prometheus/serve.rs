@@ -29,10 +29,10 @@ use super::negotiate::{Format, takes_gzip};
 use super::page::Page;
 
 /// Connections beyond this wait in the kernel until one ends.
-pub(super) const CONNECTIONS_MAX: usize = 64;
+pub(super) const CONNECTIONS_MAX: usize = 32;
 
 /// Scrapes beyond this wait for one to end before they collect.
-pub(super) const SCRAPES_MAX: usize = 4;
+pub(super) const SCRAPES_MAX: usize = 2;
 
 /// So long a client may take to say what it wants.
 const REQUEST_TIME: Duration = Duration::from_secs(5);

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
 use tapetum_model::{
     Attr, Attributes, Exemplar, ExponentialHistogram, Instrument, Metric, Point, PointValue,
     Quantity, UnixNanos, Value,
@@ -41,6 +41,8 @@ pub(super) struct Series {
     free: Vec<u32>,
     index: HashTable<u32>,
     hasher: DefaultHashBuilder,
+    /// The attributes of all series: bytes and packets, for example, have the same ones.
+    attributes: HashSet<Arc<Attributes>>,
     histograms: usize,
     folds: usize,
 }
@@ -99,8 +101,9 @@ impl Series {
         self.folds += usize::from(fold);
         self.histograms += usize::from(!fold && matches!(state, State::Histogram { .. }));
         let hash = self.hasher.hash_one(&key);
+        let attributes = self.attributes.get_or_insert(Arc::new(key.attributes()));
         let one = Some(One {
-            attributes: Arc::new(key.attributes()),
+            attributes: Arc::clone(attributes),
             key,
             fold,
             start,
@@ -186,6 +189,10 @@ impl Series {
             point.value = PointValue::Ended;
             into.push(point);
             ended.extend(self.remove(slot as u32));
+        }
+        if !ended.is_empty() {
+            self.attributes
+                .retain(|attributes| Arc::strong_count(attributes) > 1);
         }
         ended
     }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use tapetum_pipeline::{Bound, Duration, Opt, OptKind, Problem, Settings};
 
-use super::{ENDS_MAX, HELD_MAX};
+use super::{ENDS_MAX, HELD_MAX, HISTOGRAMS_OF};
 
 /// What a file may say.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -44,7 +44,7 @@ pub(super) const OPTIONS: &[Opt] = &[
     },
 ];
 
-const SERIES_BYTES: u64 = 1_280;
+const SERIES_BYTES: u64 = 1_536;
 const HISTOGRAM_BYTES: u64 = 4_352;
 const END_BYTES: u64 = 640;
 const HELD_BYTES: u64 = 40;
@@ -64,15 +64,15 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
     vec![problem]
 }
 
-/// At worst every second series is a histogram (`add` holds them to that), each with all its
-/// buckets, cumulative and since the last flush.
+/// At worst there are as many histograms as may be, each with all its buckets, cumulative and since the
+/// last flush.
 pub(super) fn bound(settings: &Settings) -> Bound {
     let series = settings
         .read::<Config>()
         .map_or(0, |config| config.series as u64);
     Bound {
         user_bytes: series * SERIES_BYTES
-            + series / 2 * HISTOGRAM_BYTES
+            + series / HISTOGRAMS_OF as u64 * HISTOGRAM_BYTES
             + ENDS_MAX as u64 * END_BYTES
             + HELD_MAX as u64 * HELD_BYTES,
         kernel_bytes: 0,

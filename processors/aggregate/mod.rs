@@ -54,8 +54,12 @@ pub static COMPONENT: Component = Component {
 /// A series that nothing was added to for this long ends.
 const IDLE: Duration = Duration::from_secs(15 * 60);
 
+/// Of so many series one may be a histogram, which weighs more: a pair of ends has three, and seven or
+/// more counters.
+const HISTOGRAMS_OF: usize = 3;
+
 /// How many different ends the cache knows.
-const ENDS_MAX: usize = 16_384;
+const ENDS_MAX: usize = 8_192;
 
 /// How many open connections it remembers the series of.
 const HELD_MAX: usize = 100_000;
@@ -251,7 +255,7 @@ impl Aggregate {
         }
         let histogram = key.metric.instrument() == Instrument::Histogram;
         if self.series.live() < self.budget
-            && !(histogram && self.series.histograms() >= self.budget / 2)
+            && !(histogram && self.series.histograms() >= self.budget / HISTOGRAMS_OF)
         {
             let key = key.into_owned();
             self.ports.claim(&key);
