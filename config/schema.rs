@@ -8,7 +8,7 @@ pub static SERVICE: &[Opt] = &[
     Opt {
         key: "cluster",
         kind: OptKind::Text,
-        default: Some("''"),
+        default: Some("\"\""),
         optional: false,
         help: "the name of the cluster: `k8s.cluster.name` of all that leaves",
         why: "a host outside Kubernetes has none",
@@ -16,7 +16,7 @@ pub static SERVICE: &[Opt] = &[
     Opt {
         key: "data_dir",
         kind: OptKind::Path,
-        default: Some("'/var/lib/tapetum'"),
+        default: Some("\"/var/lib/tapetum\""),
         optional: false,
         help: "where queues and state live",
         why: "where the system keeps the state of its services",
@@ -24,7 +24,7 @@ pub static SERVICE: &[Opt] = &[
     Opt {
         key: "admin",
         kind: OptKind::Listen,
-        default: Some("'127.0.0.1:9465'"),
+        default: Some("\"127.0.0.1:9465\""),
         optional: false,
         help: "where /healthz, /readyz and /metrics are",
         why: "loopback: whoever wants it outside says so",
@@ -32,7 +32,7 @@ pub static SERVICE: &[Opt] = &[
     Opt {
         key: "memory",
         kind: OptKind::Size,
-        default: Some("'256MiB'"),
+        default: Some("\"256MiB\""),
         optional: false,
         help: "the budget of the process and of what the kernel charges to it; less where the cgroup allows less",
         why: "room for 65536 connections, a queue and an aggregate, with a margin",
@@ -40,7 +40,7 @@ pub static SERVICE: &[Opt] = &[
     Opt {
         key: "drain",
         kind: OptKind::Duration,
-        default: Some("'10s'"),
+        default: Some("\"10s\""),
         optional: false,
         help: "how long a stop may take",
         why: "well below the 30s after which Kubernetes kills",
@@ -107,7 +107,7 @@ pub(crate) static QUEUE: &[Opt] = &[
     Opt {
         key: "size",
         kind: OptKind::Size,
-        default: Some("'16MiB'"),
+        default: Some("\"16MiB\""),
         optional: false,
         help: "its bound, in bytes of encoded messages",
         why: "minutes of a busy node, a sixteenth of the memory budget",
@@ -126,7 +126,7 @@ pub(crate) static RETRY: &[Opt] = &[
     Opt {
         key: "first",
         kind: OptKind::Duration,
-        default: Some("'1s'"),
+        default: Some("\"1s\""),
         optional: false,
         help: "the first wait; each one up to twice the last, with full jitter",
         why: "a restart of a backend takes seconds",
@@ -134,7 +134,7 @@ pub(crate) static RETRY: &[Opt] = &[
     Opt {
         key: "most",
         kind: OptKind::Duration,
-        default: Some("'30s'"),
+        default: Some("\"30s\""),
         optional: false,
         help: "the longest wait",
         why: "a backend that comes back is found within half a minute",
@@ -142,7 +142,7 @@ pub(crate) static RETRY: &[Opt] = &[
     Opt {
         key: "give_up",
         kind: OptKind::Duration,
-        default: Some("'15m'"),
+        default: Some("\"15m\""),
         optional: false,
         help: "after this long a message is dropped and counted",
         why: "older than that it is in nobody's view; newer ones need the room",

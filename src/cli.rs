@@ -58,7 +58,7 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Say what this kernel and these privileges give, what is lost without the rest, what to do
+    /// Say what this kernel and these privileges give, and what is lost without the rest
     #[command(after_help = "Example: sudo tapetum doctor\n\n\
         Changes nothing. Exit status 1 if nothing at all can be observed as it stands.")]
     Doctor {

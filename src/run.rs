@@ -2,13 +2,17 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
+use tapetum_exporters::prometheus;
+use tapetum_otlp::Agent;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::End;
+use crate::model::Payload;
 use crate::pipeline::{Component, Engine, GraphSpec, Options};
 use crate::terminal::Terminal;
 use crate::{doctor, log, memory, validate};
@@ -64,7 +68,8 @@ fn watches_the_kernel(spec: &GraphSpec) -> bool {
 
 async fn serve(spec: GraphSpec) -> anyhow::Result<End> {
     let mut signals = Signals::new()?;
-    let running = Engine::start(spec, options()).await?;
+    let options = options(&spec);
+    let running = Engine::start(spec, options).await?;
     // What reading the file and loading programs needed is not needed again.
     tapetum_probes::loader::release();
     tokio::select! {
@@ -82,9 +87,26 @@ async fn serve(spec: GraphSpec) -> anyhow::Result<End> {
     }
 }
 
-fn options() -> Options {
+fn options(spec: &GraphSpec) -> Options {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    Options::new(host.trim(), env!("CARGO_PKG_VERSION"))
+    let mut options = Options::new(host.trim(), env!("CARGO_PKG_VERSION"));
+    // `/metrics` speaks what the exporter of that name speaks.
+    let agent = Agent {
+        host: options.host.as_str().into(),
+        cluster: spec.service.cluster.as_str().into(),
+        version: options.version.into(),
+    };
+    options.render = Some(Arc::new(move |batches, accept| {
+        let points = batches.iter().filter_map(|batch| match &batch.payload {
+            Payload::Points(points) => Some(points.clone()),
+            _ => None,
+        });
+        let points = points.flatten().collect();
+        let accept = accept.unwrap_or_default();
+        let (content_type, page) = prometheus::render(points, &agent, accept, false);
+        (content_type.to_owned(), page)
+    }));
+    options
 }
 
 /// The two signals that ask for an end.

@@ -5,6 +5,8 @@
  * Life of an entry: made at SYN_SENT (client) or cloned from the listener's (server), told to user
  * space when established, told again and let go at CLOSE. Whatever happens, exactly one program run
  * takes an entry from one stage to the next (`stage`, by compare-and-swap), so `tracked` is exact.
+ *
+ * Long because the programs share their maps and the steps of one life: apart, nobody could check it.
  */
 #include "kernel.h"
 #include "tcp_record.h"

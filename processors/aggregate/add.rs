@@ -16,13 +16,12 @@ use super::name::EndName;
 /// How many dimensions a line of a record kind's table may have.
 pub(super) const DIMENSIONS_MAX: usize = 3;
 
-/// What makes a series: two are the same series exactly if their points have the same attributes. The
-/// ends are owned, or lent for a search.
+/// What makes a series: two are the same series exactly if their points have the same attributes.
 #[derive(Clone, Debug)]
-pub(super) struct Key<E = Arc<EndName>> {
+pub(super) struct Key {
     pub(super) metric: Metric,
-    pub(super) source: E,
-    pub(super) destination: E,
+    pub(super) source: Arc<EndName>,
+    pub(super) destination: Arc<EndName>,
     pub(super) direction: Option<&'static str>,
     pub(super) dimensions: Dimensions,
 }
@@ -86,11 +85,11 @@ impl Series {
         self.histograms
     }
 
-    pub(super) fn find<E: AsRef<EndName>>(&self, key: &Key<E>) -> Option<u32> {
+    pub(super) fn find(&self, key: &Key) -> Option<u32> {
         let same = |slot: &u32| {
             self.slots[*slot as usize]
                 .as_ref()
-                .is_some_and(|one| one.key.is(key))
+                .is_some_and(|one| one.key == *key)
         };
         self.index.find(self.hasher.hash_one(key), same).copied()
     }
@@ -263,18 +262,6 @@ impl State {
     }
 }
 
-impl Key<&Arc<EndName>> {
-    pub(super) fn into_owned(self) -> Key {
-        Key {
-            metric: self.metric,
-            source: Arc::clone(self.source),
-            destination: Arc::clone(self.destination),
-            direction: self.direction,
-            dimensions: self.dimensions,
-        }
-    }
-}
-
 impl Key {
     /// What its points say, in the order of [`Attr`].
     fn attributes(&self) -> Attributes {
@@ -297,32 +284,24 @@ impl Key {
     }
 }
 
-impl<E: AsRef<EndName>> Key<E> {
-    /// Whether both make the same series. There is one name of each content: equal is the same.
-    fn is<F: AsRef<EndName>>(&self, other: &Key<F>) -> bool {
-        self.pair() == other.pair()
-            && self.metric == other.metric
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.metric == other.metric
+            && Arc::ptr_eq(&self.source, &other.source)
+            && Arc::ptr_eq(&self.destination, &other.destination)
             && self.direction == other.direction
             && self.dimensions.values == other.dimensions.values
     }
-
-    /// Its ends, as long as the key lives.
-    pub(super) fn pair(&self) -> (*const EndName, *const EndName) {
-        (self.source.as_ref(), self.destination.as_ref())
-    }
 }
 
-impl<E: AsRef<EndName>> Hash for Key<E> {
+impl Eq for Key {}
+
+impl Hash for Key {
     fn hash<H: Hasher>(&self, to: &mut H) {
         self.metric.hash(to);
-        self.pair().hash(to);
-        // What comes from closed lists tells few series apart: comparing is cheaper than hashing it.
-        for value in self.dimensions.values.iter().flatten() {
-            match value {
-                Value::Int(number) => number.hash(to),
-                Value::Text(text) => text.hash(to),
-                Value::Static(_) => {}
-            }
-        }
+        Arc::as_ptr(&self.source).hash(to);
+        Arc::as_ptr(&self.destination).hash(to);
+        self.direction.hash(to);
+        self.dimensions.values.hash(to);
     }
 }

@@ -1,12 +1,13 @@
 //! At most so many server ports a pair of ends: a scan, or a server with a port a client, must not
 //! make a series each.
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
 use tapetum_model::{Attr, Value};
 use tapetum_otlp::names::OTHER;
 
-use super::add::{Dimensions, Key};
-use super::name::EndName;
+use super::add::Key;
 
 /// Server ports that a pair of ends can have series of.
 pub(super) const PORTS_MAX: usize = 16;
@@ -20,8 +21,8 @@ pub(super) struct Ports {
 
 impl Ports {
     /// Whether a series of this key may say its port.
-    pub(super) fn admits<E: AsRef<EndName>>(&self, key: &Key<E>) -> bool {
-        let Some(port) = port_of(&key.dimensions) else {
+    pub(super) fn admits(&self, key: &Key) -> bool {
+        let Some(port) = port_of(key) else {
             return true;
         };
         self.pairs.get(&pair_of(key)).is_none_or(|ports| {
@@ -31,9 +32,7 @@ impl Ports {
 
     /// A series of this key begins.
     pub(super) fn claim(&mut self, key: &Key) {
-        let Some(port) = port_of(&key.dimensions) else {
-            return;
-        };
+        let Some(port) = port_of(key) else { return };
         let ports = self.pairs.entry(pair_of(key)).or_default();
         match ports.iter_mut().find(|(have, _)| *have == port) {
             Some((_, series)) => *series += 1,
@@ -43,9 +42,7 @@ impl Ports {
 
     /// A series of this key has ended.
     pub(super) fn release(&mut self, key: &Key) {
-        let Some(port) = port_of(&key.dimensions) else {
-            return;
-        };
+        let Some(port) = port_of(key) else { return };
         let Some(ports) = self.pairs.get_mut(&pair_of(key)) else {
             return;
         };
@@ -60,8 +57,8 @@ impl Ports {
 }
 
 /// Takes the port out of a key.
-pub(super) fn fold_port(dimensions: &mut Dimensions) {
-    for (attr, value) in dimensions.attrs.iter().zip(&mut dimensions.values) {
+pub(super) fn fold_port(key: &mut Key) {
+    for (attr, value) in key.dimensions.attrs.iter().zip(&mut key.dimensions.values) {
         if *attr == Attr::ServerPort {
             *value = Some(Value::Static(OTHER));
         }
@@ -69,23 +66,25 @@ pub(super) fn fold_port(dimensions: &mut Dimensions) {
 }
 
 /// Takes out of a key whatever the traffic decides: what is left comes from closed lists.
-pub(super) fn fold_open(dimensions: &mut Dimensions) {
-    for value in dimensions.values.iter_mut().flatten() {
+pub(super) fn fold_open(key: &mut Key) {
+    for value in key.dimensions.values.iter_mut().flatten() {
         if !matches!(value, Value::Static(_)) {
             *value = Value::Static(OTHER);
         }
     }
 }
 
-fn port_of(dimensions: &Dimensions) -> Option<i64> {
-    let mut pairs = dimensions.attrs.iter().zip(&dimensions.values);
-    pairs.find_map(|(attr, value)| match (attr, value) {
+fn port_of(key: &Key) -> Option<i64> {
+    let mut dimensions = key.dimensions.attrs.iter().zip(&key.dimensions.values);
+    dimensions.find_map(|(attr, value)| match (attr, value) {
         (Attr::ServerPort, Some(Value::Int(port))) => Some(*port),
         _ => None,
     })
 }
 
-fn pair_of<E: AsRef<EndName>>(key: &Key<E>) -> (usize, usize) {
-    let (source, destination) = key.pair();
-    (source as usize, destination as usize)
+fn pair_of(key: &Key) -> (usize, usize) {
+    (
+        Arc::as_ptr(&key.source) as usize,
+        Arc::as_ptr(&key.destination) as usize,
+    )
 }

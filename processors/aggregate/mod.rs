@@ -29,7 +29,7 @@ use tapetum_pipeline::{
 use self::add::{DIMENSIONS_MAX, Dimensions, Key, Series};
 use self::config::Config;
 use self::limit::Ports;
-use self::name::{EndName, Names};
+use self::name::Names;
 use self::remember::{Held, Holder};
 
 /// `aggregate`, as a file names it.
@@ -248,7 +248,7 @@ impl Aggregate {
         }
         if !self.ports.admits(&key) {
             self.own.folded_ports.add(1);
-            limit::fold_port(&mut key.dimensions);
+            limit::fold_port(&mut key);
             if let Some(slot) = self.series.find(&key) {
                 return slot;
             }
@@ -257,7 +257,6 @@ impl Aggregate {
         if self.series.live() < self.budget
             && !(histogram && self.series.histograms() >= self.budget / HISTOGRAMS_OF)
         {
-            let key = key.into_owned();
             self.ports.claim(&key);
             return self.series.insert(key, false, increment.start);
         }
@@ -268,13 +267,12 @@ impl Aggregate {
     /// The series of the rest: its ends are `~other`, what comes from closed lists stays.
     fn rest(&mut self, increment: &Increment<'_>) -> u32 {
         let mut key = increment.key(&self.names);
-        key.source = self.names.other();
-        key.destination = self.names.other();
-        limit::fold_open(&mut key.dimensions);
-        match self.series.find(&key) {
-            Some(slot) => slot,
-            None => self.series.insert(key.into_owned(), true, increment.start),
-        }
+        key.source = Arc::clone(self.names.other());
+        key.destination = Arc::clone(self.names.other());
+        limit::fold_open(&mut key);
+        self.series
+            .find(&key)
+            .unwrap_or_else(|| self.series.insert(key, true, increment.start))
     }
 
     /// Takes over what a batch says of its completeness.
@@ -289,7 +287,7 @@ impl Aggregate {
 }
 
 impl Increment<'_> {
-    fn key<'n>(&self, names: &'n Names) -> Key<&'n Arc<EndName>> {
+    fn key(&self, names: &Names) -> Key {
         let (near, far) = (names.known(self.near), names.known(self.far));
         let sent = match self.line.orientation {
             Orientation::Sent => true,
@@ -303,8 +301,8 @@ impl Increment<'_> {
         }
         Key {
             metric: self.line.metric,
-            source: &source.source,
-            destination: &destination.destination,
+            source: Arc::clone(&source.source),
+            destination: Arc::clone(&destination.destination),
             direction: self
                 .line
                 .directed

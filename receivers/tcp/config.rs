@@ -25,7 +25,7 @@ pub(super) const OPTIONS: &[Opt] = &[
     Opt {
         key: "sweep",
         kind: OptKind::Duration,
-        default: Some("10s"),
+        default: Some("\"10s\""),
         optional: false,
         help: "how often the counters of every open connection are read",
         why: "metrics move in steps of it; it costs 0.3 µs a connection, so 65 536 cost 0.2 % of a core",
@@ -33,7 +33,7 @@ pub(super) const OPTIONS: &[Opt] = &[
     Opt {
         key: "interval",
         kind: OptKind::Duration,
-        default: Some("60s"),
+        default: Some("\"60s\""),
         optional: false,
         help: "a connection that lasts longer sends a span each",
         why: "a long connection is seen within a minute, and most connections are one span",

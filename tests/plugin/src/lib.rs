@@ -1,0 +1,3 @@
+//! Components of one's own.
+
+pub mod ports;

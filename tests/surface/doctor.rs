@@ -1,0 +1,80 @@
+//! `tapetum doctor --json`, with all privileges and with each one taken away.
+
+use std::io::Write as _;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::compare;
+
+/// Each set of what is taken away, as `setpriv` calls it.
+const TAKEN: [&str; 7] = [
+    "",
+    "-bpf,-sys_admin",
+    "-perfmon,-sys_admin",
+    "-net_admin",
+    "-sys_ptrace",
+    "-sys_admin",
+    "-all",
+];
+
+fn rows(taken: &str) -> (Option<i32>, Vec<Value>) {
+    let program = env!("CARGO_BIN_EXE_tapetum");
+    let output = Command::new("setpriv")
+        .args([
+            "--bounding-set",
+            if taken.is_empty() { "+all" } else { taken },
+        ])
+        .args([program, "doctor", "--json"])
+        .output()
+        .expect("setpriv (Debian: util-linux)");
+    let rows = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!(
+            "{taken}: {error}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        )
+    });
+    (output.status.code(), rows)
+}
+
+/// What depends on the machine is left out: of a row on the kernel or the host, that it is there.
+fn same_everywhere(row: &Value) -> Value {
+    let id = row["id"].as_str().unwrap_or_default();
+    if id.starts_with("capability.") {
+        return row.clone();
+    }
+    json!({ "id": id, "name": row["name"] })
+}
+
+#[test]
+fn each_privilege_is_a_row() {
+    if !is_root() {
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: doctor: taking privileges away needs root"
+        );
+        return;
+    }
+    let mut seen = Vec::new();
+    for taken in TAKEN {
+        let (code, rows) = rows(taken);
+        let fatal = rows
+            .iter()
+            .any(|row| row["fatal"] == json!(true) && row["status"] == json!("missing"));
+        assert_eq!(code, Some(i32::from(fatal)), "{taken}");
+        for row in &rows {
+            let is_well = row["status"] == json!("ok");
+            assert_eq!(is_well, row["lost"] == json!(""), "{row}");
+            assert!(is_well || row["advice"] != json!(""), "{row}");
+        }
+        let rows: Vec<_> = rows.iter().map(same_everywhere).collect();
+        seen.push(json!({ "taken": taken, "rows": rows }));
+    }
+    let text = serde_json::to_string_pretty(&seen).expect("JSON") + "\n";
+    compare("doctor.json", &text);
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    id.is_ok_and(|output| output.stdout == b"0\n")
+}
