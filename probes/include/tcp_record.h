@@ -17,7 +17,8 @@ enum tapetum_kind {
 	KIND_SWEEP_BEGAN = 7,
 	KIND_SWEEP_ENDED = 8,
 	KIND_CGROUP_MADE = 9,
-	KINDS = 10,
+	KIND_UNCHANGED = 10, /* at a sweep: as in the row before */
+	KINDS = 11,
 };
 
 enum tapetum_role {
@@ -82,6 +83,19 @@ struct tapetum_row {
 	__u8 zero[3];
 };
 
+#define UNCHANGED_MAX 64
+
+/* Sockets that a sweep found as the row before it said. */
+struct tapetum_unchanged {
+	__u16 kind;
+	__u16 bytes;
+	__u32 sweep;
+	__u32 count; /* of `ids` in use */
+	__u32 zero;
+	__u64 at_ns;
+	__u64 ids[UNCHANGED_MAX];
+};
+
 struct tapetum_sweep_began {
 	__u16 kind;
 	__u16 bytes;
@@ -127,6 +141,9 @@ struct tapetum_counters {
 	__u64 sweeps;
 	__u64 sweep_session; /* which walk the sweep's state below belongs to */
 	__u64 sweep_began_ns;
+	__u64 sweep_now_ns;
+	__u64 sweep_full;
+	__u64 sweep_seen;
 	__u64 sweep_rows;
 	__u64 sweep_lost;
 	__u64 ghosts;
@@ -138,9 +155,10 @@ _Static_assert(__builtin_offsetof(struct tapetum_row, bytes_sent) == 72, "row la
 _Static_assert(__builtin_offsetof(struct tapetum_row, comm) == 160, "row layout");
 _Static_assert(__builtin_offsetof(struct tapetum_row, flags) == 212, "row layout");
 _Static_assert(__builtin_offsetof(struct tapetum_row, state) == 228, "row layout");
+_Static_assert(sizeof(struct tapetum_unchanged) == 24 + 8 * UNCHANGED_MAX, "unchanged layout");
 _Static_assert(sizeof(struct tapetum_sweep_began) == 16, "sweep layout");
 _Static_assert(sizeof(struct tapetum_sweep_ended) == 40, "sweep layout");
 _Static_assert(sizeof(struct tapetum_cgroup_made) == 32 + CGROUP_PATH_BYTES, "cgroup layout");
-_Static_assert(sizeof(struct tapetum_counters) == 8 * (15 + KINDS), "counters layout");
+_Static_assert(sizeof(struct tapetum_counters) == 8 * (18 + KINDS), "counters layout");
 
 #endif

@@ -75,13 +75,13 @@ impl RingLost {
 }
 
 /// As `struct tapetum_counters` has them.
-pub(super) const WORDS: usize = 15 + kind::KINDS;
+pub(super) const WORDS: usize = 18 + kind::KINDS;
 pub(super) const SWEEP_BEGAN_NS: usize = 11;
-pub(super) const SWEEP_ROWS: usize = 12;
-pub(super) const SWEEP_LOST: usize = 13;
+pub(super) const SWEEP_ROWS: usize = 15;
+pub(super) const SWEEP_LOST: usize = 16;
 
 pub(super) fn read(words: &[u64; WORDS]) -> Counters {
-    let lost = |kind: u16| words[15 + usize::from(kind)];
+    let lost = |kind: u16| words[18 + usize::from(kind)];
     Counters {
         tracked: words[0],
         listeners: words[1],
@@ -93,7 +93,7 @@ pub(super) fn read(words: &[u64; WORDS]) -> Counters {
         listeners_over_limit: words[7],
         no_memory: words[8],
         sweeps: words[9],
-        ghosts: words[14],
+        ghosts: words[17],
         ring_lost: RingLost {
             opened: lost(kind::OPENED),
             closed: lost(kind::CLOSED),

@@ -25,6 +25,8 @@ const volatile struct {
 } config = { 65536, 4096, 4000 };
 
 struct tapetum_counters counters SEC(".bss");
+/* Sockets of the running sweep that did not move, until there are enough to tell. */
+struct tapetum_unchanged unchanged SEC(".data.unchanged");
 
 enum stage {
 	STAGE_NEW = 0, /* just made; nobody counted it */
@@ -34,34 +36,51 @@ enum stage {
 	STAGE_LISTENER,
 };
 
-/* At most 184 bytes: then the kernel's allocation is 256. */
-struct entry {
-	__u64 id;
-	__u64 netns_cookie;
-	__u64 born_ns;
-	__u64 established_ns;
+/* Who connected or listened. */
+struct process {
 	__u64 cgroup_id;
 	__u64 cgroup_v1_id;
+	char comm[16];
+	__u32 pid;
+	__u32 zero;
+};
+
+/*
+ * At most 184 bytes: then the kernel's allocation is 256. What a sweep looks at first stands in the
+ * first 56, which share a cache line with what the walk itself has just read.
+ */
+struct entry {
+	__u64 id;
+	__u64 established_ns;
+	__u64 packets_sent;     /* as in the last row that was told */
+	__u64 packets_received; /* likewise */
+	__u32 stage;
+	__u32 flags;
+	__u8 role;
+	__u8 family;
+	__u8 told_state; /* the TCP state in the last row that was told */
+	__u8 zero;
+	__u16 local_port;
+	__u16 peer_port;
+	__u64 netns_cookie;
+	__u64 born_ns;
 	__u64 socket_cgroup_id;
-	__u64 packets_sent;
-	__u64 packets_received;
+	struct process process;
 	__u32 local_address[4];
 	__u32 peer_address[4];
-	char comm[16];
 	__u32 netns_inum;
-	__u32 pid;
 	__u32 isn_own;
 	__u32 isn_peer;
 	__u32 handshake_us;
-	__u32 flags;
-	__u32 stage;
-	__u16 local_port;
-	__u16 peer_port;
-	__u8 family;
-	__u8 role;
 };
 
 _Static_assert(sizeof(struct entry) <= 184, "an entry must fit the allocator's 256-byte class");
+
+/* The process whose files an adoption is walking. */
+struct {
+	struct process process;
+	__u64 session;
+} adoption SEC(".data.adoption");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -108,23 +127,23 @@ static __always_inline _Bool stage_moved(struct entry *e, __u32 from, __u32 to)
 
 /* ---- who and where ---- */
 
-static __always_inline void process_noted(struct entry *e, struct task_struct *task)
+/* An entry of a pointer array whose index is this kernel's: the array's type says only that it is one. */
+#define nth_pointer(array, index) (*(typeof(&(array)[0]))((void *)(array) + (index) * sizeof(void *)))
+
+static __always_inline void process_read(struct process *p, struct task_struct *task)
 {
 	struct css_set *groups = task->cgroups;
-	struct cgroup_subsys_state *css = 0;
 
-	e->pid = task->tgid;
-	bpf_probe_read_kernel(e->comm, sizeof(e->comm), &task->group_leader->comm);
-	e->cgroup_id = groups->dfl_cgrp->kn->id;
-	e->cgroup_v1_id = 0;
+	p->pid = task->tgid;
+	bpf_probe_read_kernel(p->comm, sizeof(p->comm), &task->group_leader->comm);
+	p->cgroup_id = groups->dfl_cgrp->kn->id;
+	p->cgroup_v1_id = 0;
 	if (bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id)) {
-		__u64 index = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
+		__u64 memory = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
+		struct cgroup *group = nth_pointer(groups->subsys, memory)->cgroup;
 
-		bpf_probe_read_kernel(&css, sizeof(css),
-				      (void *)groups + bpf_core_field_offset(groups->subsys) +
-					      index * sizeof(void *));
-		if (css && BPF_CORE_READ(css, cgroup, root, hierarchy_id) != 0)
-			e->cgroup_v1_id = BPF_CORE_READ(css, cgroup, kn, id);
+		if (group->root->hierarchy_id != 0)
+			p->cgroup_v1_id = group->kn->id;
 	}
 }
 
@@ -228,14 +247,14 @@ static __always_inline void row_identity(struct tapetum_row *row, struct entry *
 	row->netns_cookie = e->netns_cookie;
 	row->born_ns = e->born_ns;
 	row->established_ns = e->established_ns;
-	row->cgroup_id = e->cgroup_id;
-	row->cgroup_v1_id = e->cgroup_v1_id;
+	row->cgroup_id = e->process.cgroup_id;
+	row->cgroup_v1_id = e->process.cgroup_v1_id;
 	row->socket_cgroup_id = e->socket_cgroup_id;
 	__builtin_memcpy(row->local_address, e->local_address, 16);
 	__builtin_memcpy(row->peer_address, e->peer_address, 16);
-	__builtin_memcpy(row->comm, e->comm, 16);
+	__builtin_memcpy(row->comm, e->process.comm, 16);
 	row->netns_inum = e->netns_inum;
-	row->pid = e->pid;
+	row->pid = e->process.pid;
 	row->isn_own = e->isn_own;
 	row->isn_peer = e->isn_peer;
 	row->handshake_us = e->handshake_us;
@@ -248,12 +267,14 @@ static __always_inline void row_identity(struct tapetum_row *row, struct entry *
 static __always_inline void row_counters(struct tapetum_row *row, struct entry *e, struct sock *sk,
 					 struct tcp_sock *tp, __u8 state)
 {
-	__u32 ticks = bpf_jiffies64(), started = tp->chrono_start, min_rtt = tp->rtt_min.s[0].v;
+	__u32 ticks = 0, started = tp->chrono_start, min_rtt = tp->rtt_min.s[0].v;
 	__u8 chrono = BPF_CORE_READ_BITFIELD(tp, chrono_type);
 	_Bool queued = fin_queued(state), received;
 	struct tcp_seqs s;
 	__u32 flags;
 
+	if (chrono)
+		ticks = bpf_jiffies64();
 	seqs_read(&s, tp);
 	row->packets_sent = e->packets_sent = tcp_widen_up(e->packets_sent, tp->segs_out);
 	row->packets_received = e->packets_received =
@@ -271,8 +292,7 @@ static __always_inline void row_counters(struct tapetum_row *row, struct entry *
 	row->sndbuf_limited_us = tcp_limited_us(tp->chrono_stat[CHRONO_SNDBUF_LIMITED - 1],
 						chrono == CHRONO_SNDBUF_LIMITED, started, ticks,
 						config.tick_us);
-	row->error = sk->sk_err;
-	row->state = state;
+	row->state = e->told_state = state;
 	/* Last, so that a FIN consumed while we read is rather missed than counted as payload. */
 	barrier();
 	received = fin_received(sk);
@@ -293,12 +313,12 @@ static __always_inline void row_counters(struct tapetum_row *row, struct entry *
 	row->flags = flags;
 }
 
-static __always_inline void row_head(struct tapetum_row *row, __u16 kind, __u32 sweep)
+static __always_inline void row_head(struct tapetum_row *row, __u16 kind, __u32 sweep, __u64 now)
 {
 	row->kind = kind;
 	row->bytes = sizeof(*row);
 	row->sweep = sweep;
-	row->at_ns = bpf_ktime_get_ns();
+	row->at_ns = now;
 	row->zero[0] = row->zero[1] = row->zero[2] = 0;
 }
 
@@ -316,9 +336,10 @@ static __always_inline void told(struct entry *e, struct sock *sk, struct tcp_so
 
 	if (!row)
 		return;
-	row_head(row, kind, 0);
+	row_head(row, kind, 0, bpf_ktime_get_ns());
 	row_identity(row, e);
 	row_counters(row, e, sk, tp, state);
+	row->error = sk->sk_err;
 	row_submit(row, e, flags);
 }
 
@@ -330,7 +351,7 @@ static __always_inline _Bool listener_told(struct entry *e, __u16 kind, __u32 sw
 	if (!row)
 		return 0;
 	__builtin_memset(row, 0, sizeof(*row));
-	row_head(row, kind, sweep);
+	row_head(row, kind, sweep, bpf_ktime_get_ns());
 	row_identity(row, e);
 	row->flags = e->flags;
 	row->state = TCP_LISTEN;
@@ -363,7 +384,7 @@ static __always_inline void client_born(struct sock *sk)
 	}
 	life_begun(e, ROLE_CLIENT, 0);
 	socket_noted(e, sk);
-	process_noted(e, bpf_get_current_task_btf());
+	process_read(&e->process, bpf_get_current_task_btf());
 	ends_noted(e, sk);
 	COUNT(births);
 }
@@ -388,14 +409,15 @@ static __always_inline void server_born(struct sock *sk)
 	life_begun(e, ROLE_SERVER, 0);
 	socket_noted(e, sk);
 	/* Without a listener of ours the process is not known, the control group still is. */
-	if (!e->cgroup_id)
-		e->cgroup_id = e->socket_cgroup_id;
+	if (!e->process.cgroup_id)
+		e->process.cgroup_id = e->socket_cgroup_id;
 	barrier();
 	e->stage = STAGE_LIVE;
 	COUNT(births);
 }
 
-static __always_inline void listener_born(struct sock *sk, struct task_struct *task, __u32 flags)
+static __always_inline void listener_born(struct sock *sk, const struct process *process,
+					  struct task_struct *task, __u32 flags)
 {
 	struct entry *e = bpf_sk_storage_get(&sockets, sk, 0, 0);
 
@@ -415,7 +437,10 @@ static __always_inline void listener_born(struct sock *sk, struct task_struct *t
 	}
 	life_begun(e, ROLE_SERVER, flags);
 	socket_noted(e, sk);
-	process_noted(e, task);
+	if (process)
+		e->process = *process;
+	else
+		process_read(&e->process, task);
 	ends_noted(e, sk);
 	listener_told(e, KIND_LISTENING, 0, 0);
 }
@@ -434,7 +459,7 @@ static __always_inline void opened(struct sock *sk)
 	now = bpf_ktime_get_ns();
 	if (e->role == ROLE_SERVER) {
 		e->handshake_us = tp->srtt_us >> 3;
-		/* At its birth it still had the listener's cookie: the kernel clears it afterwards. */
+		/* Between its birth and now it was given its request's cookie. */
 		e->id = bpf_get_socket_cookie(sk);
 	} else if (!(e->flags & FLAG_ADOPTED)) {
 		e->handshake_us = (now - e->born_ns) / 1000;
@@ -488,7 +513,7 @@ int BPF_PROG(set_state, struct sock *sk, int from, int to)
 	else if (to == TCP_SYN_RECV && from == TCP_LISTEN)
 		server_born(sk);
 	else if (to == TCP_LISTEN)
-		listener_born(sk, bpf_get_current_task_btf(), 0);
+		listener_born(sk, 0, bpf_get_current_task_btf(), 0);
 	return 0;
 }
 
@@ -518,8 +543,18 @@ int BPF_PROG(send_reset, struct sock *sk)
 
 /* ---- what was there before ---- */
 
+/* The walk comes file by file; what holds for the whole process is read once for all of its files. */
+static __always_inline const struct process *adopting(struct task_struct *task, __u64 session)
+{
+	if (adoption.session != session || adoption.process.pid != (__u32)task->tgid) {
+		process_read(&adoption.process, task);
+		adoption.session = session;
+	}
+	return &adoption.process;
+}
+
 static __always_inline void connection_adopted(struct sock *sk, struct tcp_sock *tp,
-					       struct task_struct *task, __u8 state)
+					       const struct process *process, __u8 state)
 {
 	struct entry *e;
 	struct tcp_seqs s, again;
@@ -543,7 +578,7 @@ static __always_inline void connection_adopted(struct sock *sk, struct tcp_sock 
 	once = tp->bytes_sent - tp->bytes_retrans;
 	life_begun(e, role, FLAG_ADOPTED);
 	socket_noted(e, sk);
-	process_noted(e, task);
+	e->process = *process;
 	ends_noted(e, sk);
 	e->packets_sent = tp->segs_out;
 	e->packets_received = tp->segs_in;
@@ -591,16 +626,43 @@ int adopt(struct bpf_iter__task_file *ctx)
 		return 0;
 	state = sk->__sk_common.skc_state;
 	if (state == TCP_LISTEN) {
-		listener_born(sk, task, FLAG_ADOPTED);
+		listener_born(sk, adopting(task, ctx->meta->session_id), task, FLAG_ADOPTED);
 	} else if (state != TCP_CLOSE && state != TCP_TIME_WAIT) {
 		tp = bpf_skc_to_tcp_sock(sk);
 		if (tp)
-			connection_adopted(sk, tp, task, state);
+			connection_adopted(sk, tp, adopting(task, ctx->meta->session_id), state);
 	}
 	return 0;
 }
 
 /* ---- the sweep ---- */
+
+/*
+ * A place in the ring costs as much as all the rest, so those that did not move are told many at a
+ * time. That they are told late does no harm: of a socket that has closed meanwhile it says nothing.
+ */
+static __always_inline void unchanged_told(void)
+{
+	unchanged.kind = KIND_UNCHANGED;
+	unchanged.bytes = sizeof(unchanged);
+	unchanged.sweep = counters.sweeps;
+	unchanged.at_ns = counters.sweep_now_ns;
+	if (bpf_ringbuf_output(&ring, &unchanged, sizeof(unchanged), BPF_RB_NO_WAKEUP)) {
+		counters.sweep_lost += unchanged.count;
+		__sync_fetch_and_add(&counters.ring_lost[KIND_SWEPT], unchanged.count);
+	} else {
+		counters.sweep_rows += unchanged.count;
+	}
+	unchanged.count = 0;
+}
+
+static __always_inline void unchanged_noted(struct entry *e)
+{
+	unchanged.ids[unchanged.count & (UNCHANGED_MAX - 1)] = e->id;
+	unchanged.count += 1;
+	if (unchanged.count >= UNCHANGED_MAX)
+		unchanged_told();
+}
 
 static __always_inline void sweep_began(__u64 session)
 {
@@ -611,6 +673,9 @@ static __always_inline void sweep_began(__u64 session)
 	counters.sweep_began_ns = bpf_ktime_get_ns();
 	counters.sweep_rows = 0;
 	counters.sweep_lost = 0;
+	counters.sweep_full = 0;
+	counters.sweep_seen = 0;
+	unchanged.count = 0;
 	mark = reserve(KIND_SWEEP_BEGAN, sizeof(*mark));
 	if (!mark)
 		return;
@@ -623,8 +688,11 @@ static __always_inline void sweep_began(__u64 session)
 
 static __always_inline void sweep_ended(void)
 {
-	struct tapetum_sweep_ended *mark = reserve(KIND_SWEEP_ENDED, sizeof(*mark));
+	struct tapetum_sweep_ended *mark;
 
+	if (unchanged.count)
+		unchanged_told();
+	mark = reserve(KIND_SWEEP_ENDED, sizeof(*mark));
 	if (!mark) {
 		counters.sweep_lost += 1;
 		return;
@@ -657,17 +725,36 @@ static __always_inline void ghost_laid(struct entry *e, struct sock *sk, struct 
 	told(e, sk, tp, KIND_CLOSED, TCP_CLOSE, BPF_RB_NO_WAKEUP);
 }
 
+/* Nothing moved since the last row that was told: every counter is as it said. */
+static __always_inline _Bool still(struct entry *e, struct tcp_sock *tp, __u8 state)
+{
+	return e->flags & FLAG_ANNOUNCED && e->told_state == state &&
+	       (__u32)e->packets_sent == tp->segs_out &&
+	       (__u32)e->packets_received == tp->segs_in &&
+	       BPF_CORE_READ_BITFIELD(tp, chrono_type) < CHRONO_RWND_LIMITED;
+}
+
 static __always_inline void swept(struct entry *e, struct sock *sk, struct tcp_sock *tp, __u8 state)
 {
 	struct tapetum_row *row;
 
+	/* The clock and the room left are asked for now and then: each costs as much as a row. */
+	counters.sweep_seen += 1;
+	if (counters.sweep_seen % 64 == 1) {
+		counters.sweep_now_ns = bpf_ktime_get_ns();
+		if (!sweep_has_room())
+			counters.sweep_full = 1;
+	}
 	/* One row lost makes the sweep not whole: the rest would only take room from closes. */
-	if (counters.sweep_lost || !sweep_has_room() ||
-	    !(row = bpf_ringbuf_reserve(&ring, sizeof(*row), 0))) {
-		counters.sweep_lost += 1;
-		COUNT(ring_lost[KIND_SWEPT]);
+	if (counters.sweep_lost || counters.sweep_full)
+		goto lost;
+	if (still(e, tp, state)) {
+		unchanged_noted(e);
 		return;
 	}
+	row = bpf_ringbuf_reserve(&ring, sizeof(*row), 0);
+	if (!row)
+		goto lost;
 	/* Only after the place in the ring is ours: a close that is already in the ring has left
 	 * STAGE_LIVE before, so no row ever follows the close of its socket. */
 	barrier();
@@ -678,11 +765,16 @@ static __always_inline void swept(struct entry *e, struct sock *sk, struct tcp_s
 	/* A connect that is still trying got its port after its birth. */
 	if (!e->established_ns)
 		ends_noted(e, sk);
-	row_head(row, KIND_SWEPT, counters.sweeps);
+	row_head(row, KIND_SWEPT, counters.sweeps, counters.sweep_now_ns);
 	row_identity(row, e);
 	row_counters(row, e, sk, tp, state);
+	row->error = 0;
 	row_submit(row, e, BPF_RB_NO_WAKEUP);
 	counters.sweep_rows += 1;
+	return;
+lost:
+	counters.sweep_lost += 1;
+	COUNT(ring_lost[KIND_SWEPT]);
 }
 
 SEC("iter/bpf_sk_storage_map")
@@ -700,7 +792,7 @@ int sweep(struct bpf_iter__bpf_sk_storage_map *ctx)
 		sweep_ended();
 		return 0;
 	}
-	e = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	e = ctx->value;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!e || !tp)
 		return 0;
@@ -728,18 +820,14 @@ SEC("tp_btf/cgroup_mkdir")
 int BPF_PROG(cgroup_made, struct cgroup *group, const char *path)
 {
 	__u32 hierarchy = group->root->hierarchy_id;
-	struct cgroup_subsys_state *css = 0;
 	struct tapetum_cgroup_made *made;
 	long length;
 
 	/* Of the v1 hierarchies only the one that `cgroup_v1_id` is of. */
 	if (hierarchy != 0) {
-		__u64 index = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
+		__u64 memory = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
 
-		bpf_probe_read_kernel(&css, sizeof(css),
-				      (void *)group + bpf_core_field_offset(group->subsys) +
-					      index * sizeof(void *));
-		if (!css)
+		if (!nth_pointer(group->subsys, memory))
 			return 0;
 	}
 	made = reserve(KIND_CGROUP_MADE, sizeof(*made));

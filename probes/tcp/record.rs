@@ -21,6 +21,17 @@ pub enum Event<'a> {
     /// (`!row.established()`). Without [`flags::ANNOUNCED`] it is the first record of this
     /// connection that reached the ring.
     Swept(&'a Row),
+    /// A tracked connection that a sweep found exactly as its last row said: it is alive, and
+    /// nothing moved. Only of connections of which a row was delivered before; can come after the
+    /// close of its connection, and then says nothing.
+    Unchanged {
+        /// [`Row::id`] of that connection.
+        id: u64,
+        /// Number of the sweep.
+        sweep: u32,
+        /// When it was looked at.
+        at_ns: u64,
+    },
     /// A listener: new, adopted, or seen again by a sweep. Only the local end is set.
     Listening(&'a Row),
     /// A listener is gone.
@@ -199,6 +210,18 @@ pub struct CgroupMade<'a> {
 
 #[repr(C)]
 #[derive(Clone, Copy)]
+struct UnchangedBytes {
+    kind: u16,
+    bytes: u16,
+    sweep: u32,
+    count: u32,
+    zero: u32,
+    at_ns: u64,
+    ids: [u64; UNCHANGED_MAX],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
 struct SweepBeganBytes {
     kind: u16,
     bytes: u16,
@@ -229,8 +252,12 @@ pub(super) mod kind {
     pub(in super::super) const SWEEP_BEGAN: u16 = 7;
     pub(in super::super) const SWEEP_ENDED: u16 = 8;
     pub(in super::super) const CGROUP_MADE: u16 = 9;
-    pub(in super::super) const KINDS: usize = 10;
+    pub(in super::super) const UNCHANGED: u16 = 10;
+    pub(in super::super) const KINDS: usize = 11;
 }
+
+/// Sockets in one record of those that did not move.
+const UNCHANGED_MAX: usize = 64;
 
 /// Room for a path in a cgroup record.
 pub(super) const CGROUP_PATH_BYTES: usize = 512;
@@ -240,6 +267,7 @@ const _: () = assert!(offset_of!(Row, bytes_sent) == 72);
 const _: () = assert!(offset_of!(Row, comm) == 160);
 const _: () = assert!(offset_of!(Row, flags) == 212);
 const _: () = assert!(offset_of!(Row, state) == 228);
+const _: () = assert!(size_of::<UnchangedBytes>() == 24 + 8 * UNCHANGED_MAX);
 const _: () = assert!(size_of::<SweepBeganBytes>() == 16);
 const _: () = assert!(size_of::<SweepEnded>() == 40);
 const _: () = assert!(size_of::<CgroupHead>() == 32);
@@ -311,46 +339,43 @@ impl Row {
 
 /// Reads one record of the ring and hands it on. `false`: it was none of ours.
 pub(super) fn dispatch(bytes: &[u8], on: &mut dyn FnMut(Event<'_>)) -> bool {
-    let Some(event) = Head::read(bytes) else {
-        return false;
-    };
-    match event {
-        Head::Row(kind, row) => match kind {
-            kind::OPENED => on(Event::Opened(&row)),
-            kind::CLOSED => on(Event::Closed(&row)),
-            kind::ADOPTED => on(Event::Adopted(&row)),
-            kind::SWEPT => on(Event::Swept(&row)),
-            kind::LISTENING => on(Event::Listening(&row)),
-            _ => on(Event::ListenerClosed(&row)),
-        },
-        Head::Other(event) => on(event),
-    }
-    true
+    read(bytes, on).is_some()
 }
 
-enum Head<'a> {
-    Row(u16, Row),
-    Other(Event<'a>),
-}
-
-impl<'a> Head<'a> {
-    fn read(bytes: &'a [u8]) -> Option<Head<'a>> {
-        let kind = u16::from_ne_bytes(*bytes.first_chunk()?);
-        let stated = u16::from_ne_bytes(*bytes.get(2..)?.first_chunk()?);
-        if usize::from(stated) != bytes.len() {
-            return None;
-        }
-        match kind {
-            kind::OPENED..=kind::LISTENER_CLOSED => Some(Head::Row(kind, exactly(bytes)?)),
-            kind::SWEEP_BEGAN => {
-                let SweepBeganBytes { sweep, at_ns, .. } = exactly(bytes)?;
-                Some(Head::Other(Event::SweepBegan { sweep, at_ns }))
-            }
-            kind::SWEEP_ENDED => Some(Head::Other(Event::SweepEnded(exactly(bytes)?))),
-            kind::CGROUP_MADE => cgroup(bytes).map(|made| Head::Other(Event::CgroupMade(made))),
-            _ => None,
-        }
+fn read(bytes: &[u8], on: &mut dyn FnMut(Event<'_>)) -> Option<()> {
+    let kind = u16::from_ne_bytes(*bytes.first_chunk()?);
+    let stated = u16::from_ne_bytes(*bytes.get(2..)?.first_chunk()?);
+    if usize::from(stated) != bytes.len() {
+        return None;
     }
+    match kind {
+        kind::OPENED => on(Event::Opened(&exactly(bytes)?)),
+        kind::CLOSED => on(Event::Closed(&exactly(bytes)?)),
+        kind::ADOPTED => on(Event::Adopted(&exactly(bytes)?)),
+        kind::SWEPT => on(Event::Swept(&exactly(bytes)?)),
+        kind::LISTENING => on(Event::Listening(&exactly(bytes)?)),
+        kind::LISTENER_CLOSED => on(Event::ListenerClosed(&exactly(bytes)?)),
+        kind::UNCHANGED => {
+            let UnchangedBytes {
+                sweep,
+                count,
+                at_ns,
+                ids,
+                ..
+            } = exactly(bytes)?;
+            let used = ids.get(..usize::try_from(count).ok()?)?;
+            used.iter()
+                .for_each(|&id| on(Event::Unchanged { id, sweep, at_ns }));
+        }
+        kind::SWEEP_BEGAN => {
+            let SweepBeganBytes { sweep, at_ns, .. } = exactly(bytes)?;
+            on(Event::SweepBegan { sweep, at_ns });
+        }
+        kind::SWEEP_ENDED => on(Event::SweepEnded(exactly(bytes)?)),
+        kind::CGROUP_MADE => on(Event::CgroupMade(cgroup(bytes)?)),
+        _ => return None,
+    }
+    Some(())
 }
 
 fn cgroup(bytes: &[u8]) -> Option<CgroupMade<'_>> {
@@ -373,6 +398,7 @@ trait Plain: Copy {}
 impl Plain for Row {}
 impl Plain for SweepEnded {}
 impl Plain for SweepBeganBytes {}
+impl Plain for UnchangedBytes {}
 impl Plain for CgroupHead {}
 
 fn exactly<T: Plain>(bytes: &[u8]) -> Option<T> {

@@ -49,7 +49,10 @@ impl Reading {
         Self {
             at_ns: tracked.seen_ns,
             counters: tracked.last,
-            ..Self::default()
+            rtt_smoothed_us: tracked.rtt_us[0],
+            rtt_min_us: tracked.rtt_us[1],
+            rtt_variance_us: tracked.rtt_us[2],
+            reordering: 0,
         }
     }
 }
@@ -185,6 +188,11 @@ pub(super) fn write(
         reordering: reading.reordering,
     };
     tracked.last = total;
+    tracked.rtt_us = [
+        reading.rtt_smoothed_us,
+        reading.rtt_min_us,
+        reading.rtt_variance_us,
+    ];
     tracked.seen_ns = tracked.seen_ns.max(reading.at_ns);
     if is_span {
         tracked.base = total;

@@ -116,6 +116,7 @@ impl Table {
             Event::Closed(row) => self.closed(row),
             Event::Adopted(row) => self.adopted(row),
             Event::Swept(row) => self.swept(row),
+            Event::Unchanged { id, sweep, at_ns } => self.unchanged(id, sweep, at_ns),
             Event::Listening(row) => self.listening(row),
             Event::ListenerClosed(row) => self.listeners.gone(row.id),
             Event::SweepBegan { .. } => {}
@@ -214,6 +215,32 @@ impl Table {
         if said != Flags::default() {
             self.write(slot, &reading, said, None);
         }
+    }
+
+    /// As [`Table::swept`], with a row that would say what the last one said.
+    fn unchanged(&mut self, id: u64, sweep: u32, at_ns: u64) {
+        let Some(slot) = self.connections.by_cookie(id) else {
+            return;
+        };
+        if self.connections[slot].is(marks::WAITING) {
+            self.settle_now(slot);
+        }
+        // It can come after the close, and that can have waited too.
+        if !self.connections.holds(slot) {
+            return;
+        }
+        let tracked = &mut self.connections[slot];
+        (tracked.sweep, tracked.seen_ns) = (sweep, at_ns);
+        let age_ns = at_ns.saturating_sub(tracked.started_ns);
+        if age_ns.saturating_add(self.rules.sweep_ns / 2) < self.rules.interval_ns {
+            return;
+        }
+        if tracked.last.since(&tracked.base) == Counters::default() {
+            tracked.started_ns = at_ns;
+            return;
+        }
+        let reading = Reading::known(tracked);
+        self.write(slot, &reading, Flags::SPAN, None);
     }
 
     fn sweep_ended(&mut self, sweep: &SweepEnded) {

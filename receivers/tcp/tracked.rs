@@ -1,4 +1,4 @@
-//! What is remembered of a connection between two of its rows, and where it is kept: 256 bytes each,
+//! What is remembered of a connection between two of its rows, and where it is kept: 280 bytes each,
 //! in chunks that never move, found by socket cookie and by its pair of initial sequence numbers.
 
 use std::hash::{BuildHasher as _, RandomState};
@@ -31,6 +31,8 @@ pub(super) struct Tracked {
     pub(super) process: Option<Arc<Process>>,
     pub(super) isns: Isns,
     pub(super) handshake_us: u32,
+    /// Smoothed, least, variance: of the row before.
+    pub(super) rtt_us: [u32; 3],
     /// Spans that were sent.
     pub(super) spans: u32,
     /// The last sweep that saw it.
@@ -57,7 +59,7 @@ pub(super) mod marks {
     pub(in crate::tcp) const UNDECIDED: u8 = 1 << 6;
 }
 
-const _: () = assert!(size_of::<Option<Tracked>>() <= 264);
+const _: () = assert!(size_of::<Option<Tracked>>() <= 280);
 
 /// An address and a port in 18 bytes, where `SocketAddr` takes 32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! Connections that are born and closed while the probe watches: each exactly once at each end, with
 //! its addresses, process, namespace and the same pair of initial sequence numbers at both.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::process;
 
 use tapetum_probes::tcp::{End, Options, Role, Row, flags};
@@ -37,6 +38,25 @@ fn same_connection(client: &Row, server: &Row) {
     assert_eq!(client.netns_cookie, server.netns_cookie);
 }
 
+/// What the kernel itself calls the socket.
+fn cookie(stream: &TcpStream) -> u64 {
+    let mut cookie = 0_u64;
+    let mut length = size_of::<u64>() as libc::socklen_t;
+    let fd = stream.as_raw_fd();
+    // SAFETY: both are live for the call, and the second is the first one's size.
+    let got = unsafe {
+        libc::getsockopt(
+            fd,
+            libc::SOL_SOCKET,
+            libc::SO_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut length,
+        )
+    };
+    assert_eq!(got, 0);
+    cookie
+}
+
 fn born_and_closed(address: &str, family: u8, mapped: bool) {
     let Some(mut watch) = Watch::start(&Options::default()) else {
         return;
@@ -47,11 +67,13 @@ fn born_and_closed(address: &str, family: u8, mapped: bool) {
         target = SocketAddr::from((Ipv4Addr::LOCALHOST, target.port()));
     }
     let (client, server) = pair_to(&listener, target);
+    let cookies = (cookie(&client), cookie(&server));
     carry(&client, &server, 12_345);
     carry(&server, &client, 678);
     finish(client, server);
     let (client, server) = both(&watch.until(What::Opened, 2));
     same_connection(&client, &server);
+    assert_eq!((client.id, server.id), cookies);
     assert_eq!(client.peer(), target);
     for row in [client, server] {
         assert_eq!(row.family, family);

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tapetum_probes::tcp::{Event, Options, Probe, Row};
+use tapetum_probes::tcp::{Event, Options, Probe, Row, flags};
 
 /// What kind of event a row came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub(crate) enum What {
     Closed,
     Adopted,
     Swept,
+    /// Alive, with the row that came before.
+    Unchanged,
     Listening,
     ListenerClosed,
 }
@@ -110,6 +112,14 @@ impl Watch {
                 Event::Closed(row) => (What::Closed, row),
                 Event::Adopted(row) => (What::Adopted, row),
                 Event::Swept(row) => (What::Swept, row),
+                Event::Unchanged { id, .. } => {
+                    if let Some((_, row)) = rows.iter().rev().find(|(_, row)| row.id == id) {
+                        let mut row = *row;
+                        row.flags |= flags::ANNOUNCED;
+                        rows.push((What::Unchanged, row));
+                    }
+                    return;
+                }
                 Event::Listening(row) => (What::Listening, row),
                 Event::ListenerClosed(row) => (What::ListenerClosed, row),
                 _ => return,
@@ -144,7 +154,7 @@ impl Watch {
         }
     }
 
-    /// A whole sweep, drained: its rows of this namespace.
+    /// A whole sweep, drained: the connections of this namespace that it found, as they now are.
     pub(crate) fn sweep(&mut self) -> Vec<Row> {
         self.drain();
         let before = self.rows.len();
@@ -152,7 +162,8 @@ impl Watch {
         assert!(sweep.whole());
         self.drain();
         let new = self.rows[before..].iter();
-        new.filter(|(what, _)| *what == What::Swept)
+        let alive = |what| matches!(what, What::Swept | What::Unchanged);
+        new.filter(|(what, _)| alive(*what))
             .map(|(_, row)| *row)
             .collect()
     }

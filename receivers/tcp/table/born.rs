@@ -92,6 +92,7 @@ impl Table {
             process,
             isns,
             handshake_us: row.handshake_us,
+            rtt_us: [row.srtt_us, row.min_rtt_us, row.rttvar_us],
             spans: 0,
             sweep: row.sweep,
             role,

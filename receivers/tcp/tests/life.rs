@@ -187,6 +187,26 @@ fn where_nothing_moved_there_is_no_span_and_the_next_one_begins_later() {
 }
 
 #[test]
+fn what_did_not_move_since_its_last_row_is_alive_and_its_interval_ends_all_the_same() {
+    let mut world = born();
+    let moved = only(world.sweep(10 * SECOND, &[at(10, 500)]));
+    assert!(!moved.flags.has(Flags::SPAN));
+    assert!(world.still_sweep(20 * SECOND, &[1]).is_empty());
+    let span = only(world.still_sweep(60 * SECOND, &[1]));
+    assert!(span.flags.has(Flags::SPAN));
+    assert_eq!((span.end, span.period.bytes_sent), (wall(60 * SECOND), 500));
+    assert_eq!(span.delta, Counters::default(), "it was told at its row");
+    assert_eq!(span.rtt_smoothed_us, moved.rtt_smoothed_us);
+    assert!(world.still_sweep(120 * SECOND, &[1]).is_empty());
+    assert!(
+        world.still_sweep(130 * SECOND, &[1, 99]).is_empty(),
+        "99 has closed"
+    );
+    let lost = only(world.still_sweep(140 * SECOND, &[]));
+    assert_eq!(lost.end_reason, Some(EndReason::Unknown));
+}
+
+#[test]
 fn after_sixty_spans_a_new_trace_follows() {
     let mut world = born();
     let mut spans: Vec<Connection> = Vec::new();

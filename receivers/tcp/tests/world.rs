@@ -64,6 +64,20 @@ impl World {
         self.broken_sweep(at_ns, rows, 0)
     }
 
+    /// A whole sweep that finds only these, and all as they were.
+    pub(super) fn still_sweep(&mut self, at_ns: u64, ids: &[u64]) -> Vec<Connection> {
+        self.sweep += 1;
+        let sweep = self.sweep;
+        self.table.on(Event::SweepBegan { sweep, at_ns });
+        for &id in ids {
+            self.table.on(Event::Unchanged { id, sweep, at_ns });
+        }
+        let mut ended = SweepEnded::default();
+        (ended.sweep, ended.began_ns) = (sweep, at_ns);
+        self.table.on(Event::SweepEnded(ended));
+        self.settle(at_ns)
+    }
+
     pub(super) fn broken_sweep(&mut self, at_ns: u64, rows: &[Row], lost: u64) -> Vec<Connection> {
         self.sweep += 1;
         self.table.on(Event::SweepBegan {
