@@ -128,7 +128,12 @@ impl Account {
             Some(pipeline) => telemetry.of(component).within(pipeline),
             None => telemetry.of(component),
         };
-        let counter = |metric| telemetry.counter(metric, &[]);
+        // What cannot happen at a kind of component is not said there.
+        let counter = |metric, kinds: &[Kind]| match kinds.contains(&kind) {
+            true => telemetry.counter(metric, &[]),
+            false => Counter::default(),
+        };
+        let holds = kind != Kind::Receiver;
         Arc::new(Self {
             kind,
             component: component.into(),
@@ -138,11 +143,14 @@ impl Account {
                 Kind::Processor => "process",
                 Kind::Exporter => "export",
             },
-            taken: counter(Metric::RecordsIn),
-            out: counter(Metric::RecordsOut),
-            refused: counter(Metric::RecordsRefused),
-            absorbed: counter(Metric::RecordsAbsorbed),
-            held: telemetry.gauge(Metric::QueueRecords, &[]),
+            taken: counter(Metric::RecordsIn, &Kind::ALL),
+            out: counter(Metric::RecordsOut, &Kind::ALL),
+            refused: counter(Metric::RecordsRefused, &[Kind::Receiver, Kind::Exporter]),
+            absorbed: counter(Metric::RecordsAbsorbed, &[Kind::Processor]),
+            held: match holds {
+                true => telemetry.gauge(Metric::QueueRecords, &[]),
+                false => Gauge::default(),
+            },
             state: Mutex::default(),
             telemetry,
         })

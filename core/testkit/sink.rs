@@ -91,6 +91,7 @@ struct Script {
     always: Option<Step>,
     encode_panics: u32,
     took: Vec<Encoded>,
+    refused: u64,
     losses: Vec<Loss>,
     encoded: u64,
     tries: u64,
@@ -180,6 +181,13 @@ impl Sink {
             .sum()
     }
 
+    /// How many items it took, those not counted that it refused of them.
+    #[must_use]
+    pub fn net_items(&self) -> u64 {
+        let all = self.items();
+        all - self.script.lock().refused
+    }
+
     /// What the batches that it encoded said was lost, one a batch.
     #[must_use]
     pub fn losses(&self) -> Vec<Loss> {
@@ -251,7 +259,9 @@ impl Export for Backend {
         };
         let why = || "told to".into();
         let take = |rejected| {
-            self.0.lock().took.push(message);
+            let mut script = self.0.lock();
+            script.refused += message.items.min(rejected);
+            script.took.push(message);
             Outcome::Ok {
                 rejected,
                 message: None,

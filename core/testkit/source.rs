@@ -45,6 +45,8 @@ pub struct Source {
 struct Script {
     commands: Mutex<mpsc::Receiver<Command>>,
     built: AtomicU64,
+    handed: AtomicU64,
+    answered: AtomicU64,
 }
 
 enum Command {
@@ -64,6 +66,8 @@ impl Default for Source {
         let script = Arc::new(Script {
             commands: Mutex::new(commanded),
             built: AtomicU64::new(0),
+            handed: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
         });
         Self {
             number: SCRIPTS.enter(&script),
@@ -114,6 +118,13 @@ impl Source {
         self.script.built.load(Ordering::Relaxed)
     }
 
+    /// How many items the receiver began to hand over, and of how many it has the answer.
+    #[must_use]
+    pub fn handed(&self) -> (u64, u64) {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (load(&self.script.handed), load(&self.script.answered))
+    }
+
     async fn tell(&self, command: Command) {
         // The script holds the other end for as long as this hand exists.
         let _ = self.commands.send(command).await;
@@ -133,7 +144,11 @@ impl Receiver for Scripted {
             match command {
                 None | Some(Command::End) => return Ok(()),
                 Some(Command::Send(batch, answer)) => {
-                    let _ = answer.send(out.send(*batch).await);
+                    let items = batch.items();
+                    self.0.handed.fetch_add(items, Ordering::Relaxed);
+                    let outcome = out.send(*batch).await;
+                    self.0.answered.fetch_add(items, Ordering::Relaxed);
+                    let _ = answer.send(outcome);
                 }
                 Some(Command::Pressure(answer)) => {
                     let _ = answer.send(out.pressure());

@@ -26,7 +26,14 @@ pub static WORK: Component = Component {
     build: Build::Processor(|settings, _| {
         let script = SCRIPTS.find(settings)?;
         script.built.fetch_add(1, Ordering::Relaxed);
-        Ok(Box::new(Closure(script)))
+        let act = {
+            let mut make = script.make.lock().unwrap_or_else(PoisonError::into_inner);
+            (*make)()
+        };
+        Ok(Box::new(Closure {
+            act,
+            every: script.every,
+        }))
     }),
 };
 
@@ -49,15 +56,18 @@ pub struct Work {
 type Act = Box<dyn FnMut(Event, &mut Output) + Send>;
 
 struct Script {
-    act: Mutex<Act>,
+    make: Mutex<Box<dyn FnMut() -> Act + Send>>,
     every: Option<Duration>,
     built: AtomicU64,
 }
 
-struct Closure(Arc<Script>);
+struct Closure {
+    act: Act,
+    every: Option<Duration>,
+}
 
 impl Work {
-    /// A processor that does what `act` does.
+    /// A processor that does what `act` does. All its instances share the closure.
     #[must_use]
     pub fn new(act: impl FnMut(Event, &mut Output) + Send + 'static) -> Self {
         Self::every(None, act)
@@ -69,8 +79,27 @@ impl Work {
         every: Option<Duration>,
         act: impl FnMut(Event, &mut Output) + Send + 'static,
     ) -> Self {
+        let shared = Arc::new(Mutex::new(act));
+        Self::each(every, move || {
+            let shared = Arc::clone(&shared);
+            move |event, out: &mut Output| {
+                let mut act = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                (*act)(event, out);
+            }
+        })
+    }
+
+    /// A processor each instance of which does what a closure of its own does.
+    #[must_use]
+    pub fn each<Act>(
+        every: Option<Duration>,
+        mut make: impl FnMut() -> Act + Send + 'static,
+    ) -> Self
+    where
+        Act: FnMut(Event, &mut Output) + Send + 'static,
+    {
         let script = Arc::new(Script {
-            act: Mutex::new(Box::new(act)),
+            make: Mutex::new(Box::new(move || Box::new(make()))),
             every,
             built: AtomicU64::new(0),
         });
@@ -97,23 +126,16 @@ impl Work {
     }
 }
 
-impl Closure {
-    fn act(&self, event: Event, out: &mut Output) {
-        let mut act = self.0.act.lock().unwrap_or_else(PoisonError::into_inner);
-        (*act)(event, out);
-    }
-}
-
 impl Processor for Closure {
     fn process(&mut self, batch: Batch, now: Now, out: &mut Output) {
-        self.act(Event::Batch(batch, now), out);
+        (self.act)(Event::Batch(batch, now), out);
     }
 
     fn flush(&mut self, why: Flush, now: Now, out: &mut Output) {
-        self.act(Event::Flush(why, now), out);
+        (self.act)(Event::Flush(why, now), out);
     }
 
     fn flush_every(&self) -> Option<Duration> {
-        self.0.every
+        self.every
     }
 }

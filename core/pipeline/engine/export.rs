@@ -82,7 +82,7 @@ impl Sender {
                     format!("it panicked: {}", panicked.0)
                 }
             };
-            self.front.uninstall();
+            // Its encoder, if it is not what failed, goes on filling the queue.
             let _ = caught(|| drop(export));
             export = self.rebuild(why).await;
         }

@@ -78,10 +78,11 @@ impl Door {
             .fronts
             .iter()
             .find(|entrance| Arc::ptr_eq(&entrance.front, front));
-        if let (Some(entrance), Some(density)) = (entrance, (bytes * 256).checked_div(items)) {
+        if let (Some(entrance), 1..) = (entrance, items) {
+            let density = (bytes * 256).div_ceil(items);
             let known = entrance.density.load(Ordering::Relaxed);
             // Rises at once and falls slowly: an estimate too low costs more than one too high.
-            let density = (density + 1).max(known - known / 8);
+            let density = density.max(known - known / 8);
             entrance.density.store(density, Ordering::Relaxed);
         }
     }
@@ -96,7 +97,7 @@ impl Entrance {
         let density = self.density.load(Ordering::Relaxed);
         match &batch.payload {
             Payload::Otlp(otlp) if density == 0 => otlp.bytes.len() as u64,
-            _ => (density * batch.items()).div_ceil(256),
+            _ => density * batch.items() / 256,
         }
     }
 }

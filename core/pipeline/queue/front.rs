@@ -243,11 +243,6 @@ impl Front {
         self.encoder().encode.is_none()
     }
 
-    /// Takes the encoder out of use: its exporter is made anew.
-    pub(crate) fn uninstall(&self) {
-        self.encoder().encode = None;
-    }
-
     pub(crate) fn tell(&self) {
         self.bytes.set(signed(self.queue.bytes()));
         self.board.tell(self.at, self.queue.level());
