@@ -16,8 +16,8 @@ pub trait Rows {
     fn initiated_here(&self, row: usize) -> bool;
     /// The span that a row is, for samplers; `None` for a row that only updates metrics.
     fn trace(&self, row: usize) -> Option<Trace>;
-    /// The same for all rows of one long-lived thing (a connection), different for any other: what
-    /// it raised when it began is taken away in the same place when it ends.
+    /// The same for all rows of one long-lived thing (a connection): what it raised when it began is
+    /// taken away in the same place when it ends. Two that share it only share that place.
     fn identity(&self, row: usize) -> u64;
     /// Makes of a span a row that only updates metrics: a sampler did not choose it.
     fn unspan(&mut self, row: usize);

@@ -256,8 +256,10 @@ fn what_is_open_does_not_idle_and_comes_back_to_zero() {
     let still = bench.flush(Flush::Timer);
     assert_eq!(sum_of(&still, Metric::ConnectionsActive), 1);
 
-    // The far end got its name only now; the series that the birth entered is the one that it leaves.
+    // The far end got its name only now, and the wall clock was set; the series that the birth entered
+    // is the one that it leaves.
     row.flags = Flags::INACTIVE;
+    row.born = UnixNanos(77);
     row.remote.entity = Some(entity("renamed"));
     bench.take(vec![row.clone()]);
     let points = bench.flush(Flush::Timer);
