@@ -213,7 +213,11 @@ fn seen(event: &Event<'_>) -> Option<Seen> {
         Event::Swept(row) => self::row("Swept", row),
         Event::Listening(row) => self::row("Listening", row),
         Event::ListenerClosed(row) => self::row("ListenerClosed", row),
-        Event::SweepBegan { .. } | Event::SweepEnded(_) | Event::CgroupMade(_) => return None,
+        // Everything here moved before the sweep, so that a row of each is due.
+        Event::Unchanged { .. }
+        | Event::SweepBegan { .. }
+        | Event::SweepEnded(_)
+        | Event::CgroupMade(_) => return None,
     })
 }
 
