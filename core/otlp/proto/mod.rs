@@ -25,3 +25,12 @@ pub struct Message {
     /// The protobuf message.
     pub bytes: Bytes,
 }
+
+/// Gives back what a message did not need, if that is much: a little slack costs less than to move
+/// the message, and an allocator that is asked for the same size again has it at hand.
+fn finished(mut out: Vec<u8>) -> Bytes {
+    if out.capacity() - out.len() > out.len() / 8 {
+        out.shrink_to_fit();
+    }
+    out.into()
+}

@@ -4,7 +4,7 @@
 use tapetum_model::{Exemplar, ExponentialHistogram, Instrument, Metric, Point, PointValue, Value};
 
 use super::wire::{Attributes, Nested, bytes, fixed64, varint, zigzag};
-use super::{MESSAGE_BYTES_MAX, Message};
+use super::{MESSAGE_BYTES_MAX, Message, finished};
 use crate::by_metric::ByMetric;
 use crate::names::MetricName;
 use crate::span::EndFields as _;
@@ -157,10 +157,9 @@ impl Open {
         self.end_metric();
         self.of_scope.end(&mut self.out);
         self.of_resource.end(&mut self.out);
-        self.out.shrink_to_fit();
         Message {
             items: self.items,
-            bytes: self.out.into(),
+            bytes: finished(self.out),
         }
     }
 }

@@ -9,7 +9,7 @@ use tapetum_model::{Connection, Loss, Window};
 use super::ends::{Ends, Ready};
 use super::row::Row;
 use super::wire::{Attributes, Nested, bytes, varint};
-use super::{MESSAGE_BYTES_MAX, Message};
+use super::{MESSAGE_BYTES_MAX, Message, finished};
 use crate::groups::Groups;
 use crate::span::EndFields as _;
 use crate::{Agent, names, resource};
@@ -120,10 +120,9 @@ impl SpanEncoder {
     fn close(&mut self, mut message: Open) -> Message {
         message.end_group();
         self.span_bytes = message.out.len().div_ceil(message.items as usize);
-        message.out.shrink_to_fit();
         Message {
             items: message.items,
-            bytes: message.out.into(),
+            bytes: finished(message.out),
         }
     }
 
