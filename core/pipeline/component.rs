@@ -252,7 +252,8 @@ pub struct Encoding {
 /// Sends messages. The engine retries, times and counts.
 #[async_trait]
 pub trait Export: Send {
-    /// Sends one message.
+    /// Sends one message. It may be dropped at any point where it waits (the engine's time-out, the end
+    /// of a drain) and the same message given again: nothing may be left half done.
     async fn export(&mut self, message: Encoded) -> Outcome;
 }
 

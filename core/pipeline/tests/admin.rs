@@ -27,18 +27,23 @@ async fn start(source: &Source, sink: &Sink, options: Options) -> Running {
         .pipeline("main", &["in"], &[], &["out"]);
     let mut spec = graph.spec();
     spec.service.admin = "127.0.0.1:0".to_owned();
-    Engine::start(spec, options).await.unwrap()
+    Engine::start(spec, options).await.expect("a port is free")
 }
 
 async fn ask(running: &Running, request: &str) -> String {
-    let address = running.admin_address().unwrap();
-    let mut stream = TcpStream::connect(address).await.unwrap();
     let request =
         format!("{request} HTTP/1.1\r\nHost: x\r\nAccept: text/x\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
+    let answer = async {
+        let address = running
+            .admin_address()
+            .ok_or(std::io::ErrorKind::NotFound)?;
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        std::io::Result::Ok(answer)
+    };
+    answer.await.expect("the admin server answers")
 }
 
 #[tokio::test]

@@ -26,7 +26,9 @@ fn tally(running: &Running, id: &str) -> Tally {
         books.0.iter().all(|book| book.tally.balances()),
         "{books:?}"
     );
-    *books.of(Kind::Exporter, id, None).unwrap()
+    *books
+        .of(Kind::Exporter, id, None)
+        .expect("the exporter has a book")
 }
 
 fn from(origin: Origin, items: usize) -> Batch {

@@ -14,7 +14,9 @@ fn book(running: &Running, kind: Kind, id: &str) -> Tally {
         "{books:?}"
     );
     let pipeline = (kind != Kind::Exporter).then_some("main");
-    *books.of(kind, id, pipeline).unwrap()
+    *books
+        .of(kind, id, pipeline)
+        .expect("the component has a book")
 }
 
 fn graph(source: &Source, work: &Work, sink: &Sink) -> Graph {
