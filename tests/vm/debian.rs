@@ -9,8 +9,20 @@ use anyhow::{Context, Result, bail};
 
 use crate::Absent;
 
-/// Modules that the guest loads, in this order; the rest of a package is not kept.
-pub const MODULES: [&str; 1] = ["veth"];
+/// Modules that the guest loads, each after those that it needs; the rest of a package is not kept.
+pub const MODULES: [&str; 11] = [
+    "veth",
+    "libcrc32c",
+    "nf_defrag_ipv4",
+    "nf_defrag_ipv6",
+    "nf_conntrack",
+    "nf_nat",
+    "nfnetlink",
+    "nf_tables",
+    "nft_chain_nat",
+    "nft_nat",
+    "nf_conntrack_netlink",
+];
 
 /// A kernel that can be booted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,12 +56,17 @@ pub fn kernel(series: &str) -> Result<Kernel> {
         ))),
     };
     let folder = cache.join(&package);
-    let modules = MODULES.map(|module| folder.join(format!("{module}.ko")));
     Ok(Kernel {
         image: folder.join("vmlinuz"),
-        modules: modules.to_vec(),
+        modules: modules(&folder),
         package,
     })
+}
+
+fn modules(folder: &Path) -> Vec<PathBuf> {
+    MODULES
+        .map(|module| folder.join(format!("{module}.ko")))
+        .to_vec()
 }
 
 fn cache() -> Result<PathBuf> {
@@ -82,11 +99,15 @@ fn offered(series: &str) -> Result<Vec<String>> {
 fn cached(cache: &Path, series: &str) -> Result<Vec<String>> {
     let head = format!("linux-image-{series}.");
     let names = fs::read_dir(cache)?.map(|entry| Ok(entry?.file_name().into_string()));
-    let names = names.collect::<Result<Vec<_>>>()?;
+    let names = names.collect::<Result<Vec<_>>>()?.into_iter().flatten();
+    // What was kept when fewer modules were wanted is fetched again.
+    let whole = |name: &String| {
+        modules(&cache.join(name))
+            .iter()
+            .all(|module| module.is_file())
+    };
     Ok(names
-        .into_iter()
-        .flatten()
-        .filter(|name| name.starts_with(&head))
+        .filter(|name| name.starts_with(&head) && whole(name))
         .collect())
 }
 
@@ -127,12 +148,15 @@ fn fetch(package: &str, cache: &Path) -> Result<()> {
     for module in MODULES {
         // Later kernels come with compressed modules.
         let take = format!(
-            "found=$(find tree -name {module}.ko -o -name {module}.ko.xz) && \
+            "found=$(find tree -name {module}.ko -o -name {module}.ko.xz) && test -n \"$found\" && \
              case $found in *.xz) xz -dc $found ;; *) cat $found ;; esac >{package}/{module}.ko"
         );
         shell(&take, &work)?;
     }
-    fs::rename(&kept, cache.join(package))?;
+    let folder = cache.join(package);
+    // A folder that is not whole.
+    let _ = fs::remove_dir_all(&folder);
+    fs::rename(&kept, folder)?;
     fs::remove_dir_all(&work)?;
     Ok(())
 }

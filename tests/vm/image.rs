@@ -13,6 +13,8 @@ use crate::debian::Kernel;
 
 /// Where Debian's statically linked busybox may be.
 const BUSYBOX: [&str; 2] = ["/bin/busybox", "/usr/bin/busybox"];
+/// Where the program that translates addresses may be.
+const NFT: [&str; 2] = ["/usr/sbin/nft", "/sbin/nft"];
 
 /// The archive of a guest whose first process is `init`, with `programs` in `/bin` under their own
 /// names. `work` is a folder for what is made on the way.
@@ -21,11 +23,8 @@ pub fn build(kernel: &Kernel, init: &Path, programs: &[PathBuf], work: &Path) ->
     for folder in ["dev", "proc", "sys", "tmp", "etc", "run", "sys/fs/cgroup"] {
         archive.directory(folder);
     }
-    let Some(busybox) = BUSYBOX.iter().map(Path::new).find(|path| path.is_file()) else {
-        bail!(Absent(
-            "busybox is missing: install Debian's package `busybox-static`".to_owned()
-        ));
-    };
+    let busybox = found(&BUSYBOX, "busybox-static")?;
+    let nft = found(&NFT, "nftables")?;
     if !libraries(busybox)?.is_empty() {
         let why = "busybox needs libraries: install Debian's package `busybox-static`";
         bail!(Absent(why.to_owned()));
@@ -36,7 +35,7 @@ pub fn build(kernel: &Kernel, init: &Path, programs: &[PathBuf], work: &Path) ->
     }
     archive.file("init", &stripped(init, work)?);
     let mut needed = libraries(init)?;
-    for program in programs {
+    for program in programs.iter().map(PathBuf::as_path).chain([nft]) {
         archive.file(
             &format!("bin/{}", name(program)?),
             &stripped(program, work)?,
@@ -49,6 +48,20 @@ pub fn build(kernel: &Kernel, init: &Path, programs: &[PathBuf], work: &Path) ->
         archive.file(&library.to_string_lossy(), &read(&library)?);
     }
     Ok(archive.finish())
+}
+
+fn found<'a>(places: &[&'a str], package: &str) -> Result<&'a Path> {
+    let path = places
+        .iter()
+        .map(|place| Path::new(*place))
+        .find(|path| path.is_file());
+    let why = || {
+        format!(
+            "{} is missing: install Debian's package `{package}`",
+            places[0]
+        )
+    };
+    Ok(path.ok_or_else(|| Absent(why()))?)
 }
 
 /// What a program loads at its start; nothing for a static one.

@@ -22,14 +22,11 @@ const SERIES: [&str; 2] = ["6.1", "6.12"];
 
 #[test]
 fn the_guest_runs_the_kernel_that_was_meant() {
-    for (boot, series) in boots().iter().zip(SERIES) {
-        let release = check(boot, "kernel").more["release"]
-            .as_str()
-            .unwrap_or_default();
-        assert!(
-            release.starts_with(&format!("{series}.")),
-            "{release} is not a {series}"
-        );
+    for boot in boots() {
+        let release = check(boot, "kernel").more["release"].clone();
+        let release = release.as_str().unwrap_or_default();
+        let of = |series: &&str| release.starts_with(&format!("{series}."));
+        assert!(SERIES.iter().any(of), "{release} is none of {SERIES:?}");
         assert!(
             boot.package.contains(release),
             "{} is not {release}",
@@ -38,24 +35,32 @@ fn the_guest_runs_the_kernel_that_was_meant() {
     }
 }
 
-/// Every kernel, booted once; none where this machine cannot, which is said once.
+/// Every kernel that this machine can boot, booted once; what it cannot is said.
 fn boots() -> &'static [Boot] {
-    static BOOTS: OnceLock<Vec<Boot>> = OnceLock::new();
-    BOOTS.get_or_init(
-        || match SERIES.iter().map(|series| boot(series)).collect() {
-            Ok(boots) => boots,
-            Err(error) => {
-                let Some(absent) = error.downcast_ref::<Absent>() else {
-                    panic!("{error:#}");
-                };
-                skip("tests/vm", &absent.to_string());
-                Vec::new()
-            }
-        },
-    )
+    // A boot that failed is kept too: eleven more would fail the same.
+    static BOOTS: OnceLock<Result<Vec<Boot>>> = OnceLock::new();
+    let boots = BOOTS.get_or_init(|| {
+        let boots = SERIES.iter().map(|series| boot(series));
+        boots.filter_map(Result::transpose).collect()
+    });
+    match boots {
+        Ok(boots) => boots,
+        Err(error) => panic!("{error:#}"),
+    }
 }
 
-fn boot(series: &str) -> Result<Boot> {
+fn boot(series: &str) -> Result<Option<Boot>> {
+    match try_boot(series) {
+        Ok(boot) => Ok(Some(boot)),
+        Err(error) => {
+            let absent = error.downcast::<Absent>()?;
+            skip(&format!("tests/vm on {series}"), &absent.to_string());
+            Ok(None)
+        }
+    }
+}
+
+fn try_boot(series: &str) -> Result<Boot> {
     let kernel = debian::kernel(series)?;
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(series);
     fs::create_dir_all(&folder)?;

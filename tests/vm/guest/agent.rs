@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
+use tapetum_vm::debian;
 use tapetum_vm::report::{self, Check};
 
-use crate::setup::busybox;
+use crate::setup::{busybox, module};
 use crate::traffic::{Client, Far, V4, V6, remote};
 
 const ADMIN: &str = "127.0.0.1:9465";
@@ -21,6 +22,18 @@ const PROGRAM: &str = "/bin/tapetum";
 const SPANS: &str = "/tmp/spans";
 const LOG: &str = "/tmp/log";
 const FILE: &str = "/etc/tapetum.toml";
+
+const RULES: &str = "/etc/rules";
+const VIRTUAL_IP: &str = "10.96.0.1:80";
+
+const RULES_TEXT: &str = r"
+table ip translate {
+  chain output {
+    type nat hook output priority -100; policy accept;
+    ip daddr 10.96.0.1 tcp dport 80 dnat to 10.9.0.2:7000
+  }
+}
+";
 
 const TEXT: &str = r#"
 [service]
@@ -45,10 +58,12 @@ pub(crate) fn run(far: &mut Far, port: &mut impl Write) -> Result<()> {
     if !Path::new(PROGRAM).exists() {
         return Ok(());
     }
+    translate()?;
     doctor(port)?;
     fs::write(FILE, TEXT)?;
 
-    let mut old = Client::connect(V4)?;
+    let virtual_ip = VIRTUAL_IP.parse()?;
+    let mut old = Client::connect_to(virtual_ip)?;
     let mut held = Client::connect(V6)?;
     let before = [
         old.exchange(50_001, 60_002, far)?,
@@ -60,8 +75,8 @@ pub(crate) fn run(far: &mut Far, port: &mut impl Write) -> Result<()> {
 
     old.exchange(7, 9, far)?;
     let mut counted = held.exchange(1_000_001, 2, far)?.to_vec();
-    for address in [V4, V6] {
-        let mut client = Client::connect(address)?;
+    for address in [remote(V4)?, remote(V6)?, virtual_ip] {
+        let mut client = Client::connect_to(address)?;
         client.exchange(300_003, 400_004, far)?;
         counted.extend(client.finish(far)?);
     }
@@ -91,6 +106,21 @@ pub(crate) fn run(far: &mut Far, port: &mut impl Write) -> Result<()> {
             ..Check::default()
         },
     )
+}
+
+/// Gives the server a virtual IP, which also makes the kernel track connections.
+fn translate() -> Result<()> {
+    for name in &debian::MODULES[1..] {
+        module(name)?;
+    }
+    fs::write(RULES, RULES_TEXT)?;
+    let output = Command::new("/bin/nft").args(["-f", RULES]).output()?;
+    ensure!(
+        output.status.success(),
+        "nft: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    busybox(&["ip", "route", "add", "10.96.0.0/16", "dev", "near"])
 }
 
 fn doctor(port: &mut impl Write) -> Result<()> {

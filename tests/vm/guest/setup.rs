@@ -23,6 +23,11 @@ pub(crate) fn filesystems() -> Result<()> {
     Ok(())
 }
 
+/// Loads one of the kernel's modules.
+pub(crate) fn module(name: &str) -> Result<()> {
+    busybox(&["insmod", &format!("/lib/modules/{name}.ko")])
+}
+
 /// The port that carries the report, as it is: no echo, no translation.
 pub(crate) fn report_port() -> Result<File> {
     busybox(&["stty", "-F", PORT, "raw", "-echo"])?;

@@ -13,7 +13,7 @@ use std::thread;
 use anyhow::{Context, Result};
 use tapetum_vm::report::Counted;
 
-use crate::setup::busybox;
+use crate::setup::{busybox, module};
 
 /// Where the server listens, on all its addresses.
 pub(crate) const PORT: u16 = 7_000;
@@ -35,7 +35,7 @@ pub(crate) struct Far {
 impl Far {
     /// Starts it and builds the way to it.
     pub(crate) fn start() -> Result<Far> {
-        busybox(&["insmod", "/lib/modules/veth.ko"])?;
+        module("veth")?;
         fs::create_dir_all(CGROUP)?;
         let mut child = Command::new("/bin/busybox")
             .args(["unshare", "-n", "/init", "far"])
@@ -148,8 +148,14 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// To the server's port at one of its addresses.
     pub(crate) fn connect(address: &str) -> Result<Client> {
-        let stream = TcpStream::connect(remote(address)?)?;
+        Client::connect_to(remote(address)?)
+    }
+
+    /// To another address and port that lead to the server.
+    pub(crate) fn connect_to(address: SocketAddr) -> Result<Client> {
+        let stream = TcpStream::connect(address)?;
         Ok(Client {
             counted: count(&stream, false)?,
             stream,
