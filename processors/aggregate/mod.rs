@@ -10,6 +10,7 @@ mod config;
 mod limit;
 mod name;
 mod remember;
+mod say;
 #[cfg(test)]
 mod tests;
 
@@ -17,13 +18,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tapetum_model::{
-    Attr, Attributes, Batch, Contribution, Exemplar, Instrument, Loss, LossStage, Metric,
-    Orientation, Origin, Payload, Point, PointValue, Quantity, Rows, Signal, UnixNanos, Value,
-    Window,
+    Batch, Contribution, Exemplar, Instrument, Loss, Orientation, Origin, Payload, Point, Quantity,
+    Rows, Signal, UnixNanos, Window,
 };
 use tapetum_pipeline::{
-    Build, BuildError, Component, Context, Counter, Flush, Gauge, Gives, Now, Output, Processor,
-    Settings,
+    Build, BuildError, Component, Context, Flush, Gives, Now, Output, Processor, Settings,
 };
 
 use self::add::{DIMENSIONS_MAX, Dimensions, Key, Series};
@@ -31,6 +30,7 @@ use self::config::Config;
 use self::limit::Ports;
 use self::name::Names;
 use self::remember::{Held, Holder};
+use self::say::Own;
 
 /// `aggregate`, as a file names it.
 pub static COMPONENT: Component = Component {
@@ -81,17 +81,6 @@ pub struct Aggregate {
     loss: Loss,
     /// No series that begins now may begin before one ended.
     ended: UnixNanos,
-}
-
-/// What it says of itself: of its work to the engine, of the completeness with its points.
-struct Own {
-    series: Gauge,
-    folded_series: Counter,
-    folded_ports: Counter,
-    start: UnixNanos,
-    lost: [(LossStage, Arc<Attributes>, i64, i64); 3],
-    window: Arc<Attributes>,
-    window_end: UnixNanos,
 }
 
 /// A row on its way into one series.
@@ -311,67 +300,6 @@ impl Increment<'_> {
                 attrs: self.line.dimensions,
                 values,
             },
-        }
-    }
-}
-
-impl Own {
-    fn new(context: &Context) -> Self {
-        let telemetry = &context.telemetry;
-        let folded = |reason| telemetry.counter(Metric::AggregateFolded, &[(Attr::Reason, reason)]);
-        let component = (Attr::Component, Value::Text(Arc::clone(&context.instance)));
-        let stages = Loss::default().by_stage().map(|(stage, _)| stage);
-        Self {
-            series: telemetry.gauge(Metric::AggregateSeries, &[]),
-            folded_series: folded("series"),
-            folded_ports: folded("ports"),
-            start: context.clock.now().unix,
-            lost: stages.map(|stage| {
-                let stage_name = (Attr::Stage, Value::Static(stage.name()));
-                let attributes = Attributes([component.clone(), stage_name].into());
-                (stage, Arc::new(attributes), 0, 0)
-            }),
-            window: Arc::new(Attributes([component].into())),
-            window_end: UnixNanos(0),
-        }
-    }
-
-    fn cover(&mut self, window: &Window, loss: &Loss) {
-        self.window_end = self.window_end.max(window.end);
-        for (mine, (_, lost)) in self.lost.iter_mut().zip(loss.by_stage()) {
-            let lost = i64::try_from(lost).unwrap_or(i64::MAX);
-            mine.2 = mine.2.saturating_add(lost);
-            mine.3 = mine.3.saturating_add(lost);
-        }
-    }
-
-    /// What was lost on the way to these metrics, and until when they are complete.
-    fn points(&self, time: UnixNanos, into: &mut Vec<Point>) {
-        let point = |metric, attributes: &Arc<Attributes>, value| Point {
-            metric,
-            attributes: Arc::clone(attributes),
-            start: self.start,
-            time: time.max(self.start),
-            value,
-            exemplar: None,
-        };
-        into.extend(self.lost.iter().map(|(_, attributes, cumulative, delta)| {
-            let value = PointValue::Sum {
-                cumulative: *cumulative,
-                delta: *delta,
-            };
-            point(Metric::RecordsLost, attributes, value)
-        }));
-        if self.window_end > UnixNanos(0) {
-            let end = PointValue::Gauge(self.window_end.0 as f64);
-            into.push(point(Metric::WindowEnd, &self.window, end));
-        }
-    }
-
-    fn settle(&mut self, live: usize) {
-        self.series.set(live as i64);
-        for lost in &mut self.lost {
-            lost.3 = 0;
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use tapetum_model::{Connection, End, Entity, ErrorType, Flags, Payload, Records, Role, SpanId};
+use tapetum_model::{
+    Attr, Connection, End, Entity, ErrorType, Flags, Metric, PointValue, Records, Role, SpanId,
+    Value,
+};
 use tapetum_otlp::names::{self, OTHER};
 use tapetum_pipeline::Size;
 use tapetum_testkit::contract::{Books, moment};
