@@ -37,6 +37,7 @@ enum tapetum_flag {
 	FLAG_RST_SENT = 1 << 6,     /* seen before the socket closed */
 	FLAG_RST_RECEIVED = 1 << 7,
 	FLAG_ISN = 1 << 8,          /* both initial sequence numbers are known */
+	FLAG_CROSSED = 1 << 9,      /* both ends sent a SYN: there is no server */
 };
 
 /* Addresses are IPv4-mapped IPv6 throughout, ports in host order, times CLOCK_MONOTONIC. */

@@ -130,7 +130,8 @@ pub struct Row {
     pub local_port: u16,
     /// Port of the peer.
     pub peer_port: u16,
-    /// The socket's error, a positive errno; 0: none.
+    /// Of a closed connection the socket's error, a positive errno; 0: none. Of a connect that was
+    /// given up: the last ICMP error, unless the process had asked for it (`SO_ERROR`).
     pub error: u16,
     /// 4 or 6: what is spoken on the wire.
     pub family: u8,
@@ -173,6 +174,8 @@ pub mod flags {
     pub const RST_RECEIVED: u32 = 1 << 7;
     /// Both initial sequence numbers are known.
     pub const ISN: u32 = 1 << 8;
+    /// Both ends sent a SYN (simultaneous open): both are clients.
+    pub const CROSSED: u32 = 1 << 9;
 }
 
 /// How a sweep went.

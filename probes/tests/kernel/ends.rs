@@ -160,6 +160,66 @@ fn a_net_that_a_router_refuses_is_unreachable() {
 }
 
 #[test]
+fn an_icmp_error_that_only_stood_in_the_socket_is_the_reason_of_a_connect_given_up() {
+    let Some(mut watch) = Watch::start(&Options::default()) else {
+        return;
+    };
+    run("nft add table ip t");
+    run("nft add chain ip t in { type filter hook input priority 0 ; }");
+    run("nft add rule ip t in tcp dport 77 reject with icmp type host-unreachable");
+    drop(connecting("127.0.0.1:77"));
+    let row = watch.until(What::Closed, 1)[0];
+    assert_eq!(
+        (row.end(), row.failure()),
+        (End::Unknown, Some(Failure::HostUnreachable))
+    );
+}
+
+#[test]
+fn crossed_syns_make_two_clients_that_know_it() {
+    let Some(mut watch) = Watch::start(&Options::default()) else {
+        return;
+    };
+    // A socket that connects to itself is a simultaneous open with one end.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let free = listener.local_addr().expect("bound");
+    drop(listener);
+    let stream = bound_and_connected(free);
+    let mut reading = stream.try_clone().expect("a clone");
+    (&stream).write_all(&[9; 1_000]).expect("sends");
+    reading.read_exact(&mut [0; 1_000]).expect("receives");
+    let row = watch.until(What::Opened, 1)[0];
+    assert_eq!((row.role(), row.has(flags::CROSSED)), (Role::Client, true));
+    assert_eq!((row.local(), row.isn_own), (row.peer(), row.isn_peer));
+    drop((stream, reading));
+    let row = watch.until(What::Closed, 1)[0];
+    assert_eq!((row.bytes_sent, row.bytes_received), (1_000, 1_000));
+}
+
+/// A socket bound to an address and connected to the same.
+fn bound_and_connected(address: SocketAddr) -> TcpStream {
+    let SocketAddr::V4(address) = address else {
+        panic!("IPv4 only")
+    };
+    let at = libc::sockaddr_in {
+        sin_family: libc::AF_INET as libc::sa_family_t,
+        sin_port: address.port().to_be(),
+        sin_addr: libc::in_addr {
+            s_addr: u32::from(*address.ip()).to_be(),
+        },
+        sin_zero: [0; 8],
+    };
+    let length = size_of_val(&at) as libc::socklen_t;
+    // SAFETY: a new socket that nobody else owns; the address is live and as long as said.
+    unsafe {
+        let fd = libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0);
+        assert_eq!(libc::bind(fd, (&raw const at).cast(), length), 0);
+        assert_eq!(libc::connect(fd, (&raw const at).cast(), length), 0);
+        TcpStream::from_raw_fd(fd)
+    }
+}
+
+#[test]
 fn a_process_that_closes_with_a_reset_sent_it_and_its_peer_received_it() {
     let Some(mut watch) = Watch::start(&Options::default()) else {
         return;

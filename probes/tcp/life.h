@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The life of a connection: born at SYN_SENT (client) or cloned from its listener (server), told when
+ * established, told again and let go when it closes.
+ */
+#ifndef TAPETUM_TCP_LIFE_H
+#define TAPETUM_TCP_LIFE_H
+
+#include "row.h"
+#include "who.h"
+
+static __always_inline void client_born(struct sock *sk)
+{
+	struct entry *e = bpf_sk_storage_get(&sockets, sk, 0, 0);
+
+	if (e && e->stage == STAGE_DYING) {
+		bpf_sk_storage_delete(&sockets, sk);
+		e = 0;
+	}
+	if (!slot_taken())
+		return;
+	if (!e)
+		e = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!e) {
+		slot_freed();
+		COUNT(no_memory);
+		return;
+	}
+	if (!stage_moved(e, STAGE_NEW, STAGE_LIVE) && !stage_moved(e, STAGE_CLOSED, STAGE_LIVE)) {
+		slot_freed();
+		return;
+	}
+	life_begun(e, ROLE_CLIENT, 0);
+	socket_noted(e, sk);
+	process_read(&e->process, bpf_get_current_task_btf());
+	ends_noted(e, sk);
+	COUNT(births);
+}
+
+/* The entry of an accepted socket is a copy of its listener's, and with it the process. */
+static __always_inline void server_born(struct sock *sk)
+{
+	struct entry *e = bpf_sk_storage_get(&sockets, sk, 0, 0);
+
+	if (!slot_taken()) {
+		if (e)
+			bpf_sk_storage_delete(&sockets, sk);
+		return;
+	}
+	if (!e)
+		e = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!e) {
+		slot_freed();
+		COUNT(no_memory);
+		return;
+	}
+	life_begun(e, ROLE_SERVER, 0);
+	socket_noted(e, sk);
+	/* Without a listener of ours the process is not known, the control group still is. */
+	if (!e->process.cgroup_id)
+		e->process.cgroup_id = e->socket_cgroup_id;
+	barrier();
+	e->stage = STAGE_LIVE;
+	COUNT(births);
+}
+
+static __always_inline void listener_born(struct sock *sk, const struct process *process,
+					  struct task_struct *task, __u32 flags)
+{
+	struct entry *e = bpf_sk_storage_get(&sockets, sk, 0, 0);
+
+	if (e && (e->stage == STAGE_LISTENER || e->stage == STAGE_LIVE))
+		return;
+	if (__sync_fetch_and_add(&counters.listeners, 1) >= config.listeners_max) {
+		__sync_fetch_and_add(&counters.listeners, -1);
+		COUNT(listeners_over_limit);
+		return;
+	}
+	if (!e)
+		e = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!e || (!stage_moved(e, STAGE_NEW, STAGE_LISTENER) &&
+		   !stage_moved(e, STAGE_CLOSED, STAGE_LISTENER))) {
+		__sync_fetch_and_add(&counters.listeners, -1);
+		return;
+	}
+	life_begun(e, ROLE_SERVER, flags);
+	socket_noted(e, sk);
+	if (process)
+		e->process = *process;
+	else
+		process_read(&e->process, task);
+	ends_noted(e, sk);
+	listener_told(e, KIND_LISTENING, 0, 0);
+}
+
+/* Both ends sent a SYN. */
+static __always_inline void crossed(struct sock *sk)
+{
+	struct entry *e = bpf_sk_storage_get(&sockets, sk, 0, 0);
+
+	if (e && e->stage == STAGE_LIVE)
+		__sync_fetch_and_or(&e->flags, FLAG_CROSSED);
+}
+
+static __always_inline void opened(struct sock *sk)
+{
+	struct entry *e = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_seqs s;
+	__u64 now;
+
+	if (!e || !tp || e->stage != STAGE_LIVE || e->established_ns)
+		return;
+	now = bpf_ktime_get_ns();
+	if (e->role == ROLE_SERVER) {
+		e->handshake_us = tp->srtt_us >> 3;
+		/* Between its birth and now it was given its request's cookie. */
+		e->id = bpf_get_socket_cookie(sk);
+	} else if (!(e->flags & FLAG_ADOPTED)) {
+		e->handshake_us = (now - e->born_ns) / 1000;
+	}
+	ends_noted(e, sk);
+	seqs_read(&s, tp);
+	isn_noted(e, &s);
+	e->established_ns = now;
+	COUNT(opened);
+	told(e, sk, tp, KIND_OPENED, TCP_ESTABLISHED, 0);
+}
+
+static __always_inline void closed(struct sock *sk, __u8 from)
+{
+	struct entry *e = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+
+	if (!e || !tp)
+		return;
+	if (stage_moved(e, STAGE_LISTENER, STAGE_CLOSED)) {
+		__sync_fetch_and_add(&counters.listeners, -1);
+		listener_told(e, KIND_LISTENER_CLOSED, 0, 0);
+		return;
+	}
+	if (!stage_moved(e, STAGE_LIVE, STAGE_CLOSED))
+		return;
+	slot_freed();
+	COUNT(closes);
+	/* A half-open child that the kernel gave up was never a connection to anybody. */
+	if (!e->established_ns && e->role == ROLE_SERVER)
+		return;
+	if (!e->established_ns)
+		ends_noted(e, sk);
+	told(e, sk, tp, KIND_CLOSED, from, 0);
+}
+
+#endif
