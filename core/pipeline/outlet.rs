@@ -251,3 +251,39 @@ impl Scrape {
         batches
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tapetum_model::{Loss, Origin, Payload, Window};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_no_pipeline_takes_any_more_is_counted() {
+        let outlet = Outlet::to(|_| Answer::Accepted);
+        let account = Arc::clone(&outlet.ways[0].account);
+        let (place, requests) = mpsc::channel(1);
+        drop(requests);
+        let closed = Way {
+            place,
+            ..outlet.ways[0].clone()
+        };
+        let outlet = Outlet {
+            ways: vec![closed],
+            pressure: outlet.pressure.clone(),
+        };
+        let batch = Batch {
+            payload: Payload::Otlp(tapetum_model::Otlp {
+                signal: tapetum_model::OtlpSignal::Logs,
+                items: 3,
+                bytes: bytes::Bytes::new(),
+            }),
+            window: Window::default(),
+            loss: Loss::default(),
+            origin: Origin::Peer,
+        };
+        assert_eq!(outlet.send(batch).await, Answer::Accepted);
+        let tally = account.book().tally;
+        assert_eq!((tally.taken, tally.dropped), (3, 3));
+    }
+}

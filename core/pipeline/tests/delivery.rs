@@ -243,6 +243,55 @@ async fn a_refusal_is_of_all_exporters_and_all_pipelines_before_any_has_seen_it(
     }
 }
 
+/// A queue that a kernel's batches have filled, and a peer whose batch the door knows nothing of yet.
+async fn surprised(through: &[&str], pipelines: usize) -> (Running, Answer) {
+    let (kernel, peer, sink) = (Source::default(), Source::default(), Sink::of_items(100));
+    sink.always(Step::Hang);
+    let absorb = Work::new(|event, out| match event {
+        Event::Batch(batch, _) => out.absorbed += batch.items(),
+        Event::Flush(..) => {}
+    });
+    let twice = Work::new(|event, out| {
+        if let Event::Batch(batch, _) = event {
+            out.made += batch.items();
+            out.send(batch.clone());
+            out.send(batch);
+        }
+    });
+    let mut graph = Graph::default()
+        .source("kernel", &kernel)
+        .source("peer", &peer)
+        .work("twice", &twice)
+        .work("absorb", &absorb)
+        .sink("out", &sink)
+        .queue(cost(10), None)
+        .pipeline("kernel", &["kernel"], &["twice", "absorb"], &["out"])
+        .pipeline("full", &["kernel"], &[], &["out"]);
+    for name in ["a", "b"].iter().take(pipelines) {
+        graph = graph.pipeline(name, &["peer"], through, &["out"]);
+    }
+    let running = Engine::start(graph.spec(), options(1)).await.unwrap();
+    kernel.send(sample::connections(10)).await.unwrap();
+    sleep(Duration::from_millis(1)).await;
+    let answer = peer.send(from(Origin::Peer, 2)).await.unwrap();
+    (running, answer)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_turns_out_too_large_behind_the_door_is_refused_only_if_nothing_of_it_stayed() {
+    let (running, answer) = surprised(&[], 1).await;
+    assert!(matches!(answer, Answer::Refused { .. }));
+    let out = tally(&running, "out");
+    assert_eq!((out.refused, out.dropped, out.held), (2, 0, 10));
+
+    for (through, pipelines, dropped) in [(&[][..], 2, 4), (&["twice"], 1, 4)] {
+        let (running, answer) = surprised(through, pipelines).await;
+        assert_eq!(answer, Answer::Accepted, "to send it again would double it");
+        let out = tally(&running, "out");
+        assert_eq!((out.refused, out.dropped, out.held), (0, dropped, 10));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_queue_that_blocks_passes_the_wait_on() {
     let (source, sink) = (Source::default(), Sink::of_items(100));
@@ -295,4 +344,55 @@ async fn what_was_lost_on_the_way_is_said_at_each_destination() {
     running.stop().await;
     assert_eq!(left.losses(), [loss(3, 4), loss(0, 0)]);
     assert_eq!(right.losses(), left.losses());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_dropped_hands_on_what_it_told() {
+    let (source, sink) = (Source::default(), Sink::of_items(100));
+    sink.next([Step::Slow(Duration::from_secs(1))]);
+    let graph = main(one(&source, &sink).queue(2 * cost(10), None));
+    let running = Engine::start(graph.spec(), options(1)).await.unwrap();
+    for ring in [0, 7, 0, 0] {
+        let batch = Batch {
+            loss: Loss {
+                ring,
+                ..Loss::default()
+            },
+            ..sample::connections(10)
+        };
+        source.send(batch).await.unwrap();
+        sleep(Duration::from_millis(1)).await;
+    }
+    running.stop().await;
+    let told: Vec<_> = sink
+        .losses()
+        .iter()
+        .map(|loss| (loss.ring, loss.queue))
+        .collect();
+    // The second is dropped for the third before that is sent, so the fourth is the first to know.
+    assert_eq!(told, [(0, 0), (7, 0), (0, 0), (7, 10)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_batch_leaves_what_it_would_have_told_to_the_next() {
+    let (kernel, peer, sink) = (Source::default(), Source::default(), Sink::of_items(100));
+    sink.always(Step::Hang);
+    let graph = Graph::default()
+        .source("kernel", &kernel)
+        .source("peer", &peer)
+        .sink("out", &sink)
+        .queue(cost(10), None)
+        .pipeline("a", &["kernel"], &[], &["out"])
+        .pipeline("b", &["peer"], &[], &["out"]);
+    let running = Engine::start(graph.spec(), options(1)).await.unwrap();
+    for items in [10, 3] {
+        kernel.send(sample::connections(items)).await.unwrap();
+        sleep(Duration::from_millis(1)).await;
+    }
+    let answer = peer.send(from(Origin::Peer, 2)).await;
+    assert!(matches!(answer, Some(Answer::Refused { .. })));
+    kernel.send(sample::connections(1)).await.unwrap();
+    drop(running);
+    let told: Vec<_> = sink.losses().iter().map(|loss| loss.queue).collect();
+    assert_eq!(told, [0, 0, 3, 3]);
 }

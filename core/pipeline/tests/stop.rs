@@ -173,3 +173,27 @@ async fn a_pipeline_that_waits_for_room_is_cut_off_in_time() {
     let tally = report.books.of(Kind::Exporter, "out", None).unwrap();
     assert_eq!((tally.taken, tally.dropped, tally.held), (10, 10, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_stands_at_the_door_of_a_pipeline_that_is_cut_off_is_counted() {
+    let (first, second, sink) = (Source::default(), Source::default(), Sink::of_items(1000));
+    sink.always(Step::Hang);
+    let graph = Graph::default()
+        .source("first", &first)
+        .source("second", &second)
+        .sink("out", &sink)
+        .queue(6_000, Some(Full::Block))
+        .pipeline("main", &["first", "second"], &[], &["out"]);
+    let running = Engine::start(graph.spec(), options(1)).await.unwrap();
+    first.send(sample::connections(5)).await.unwrap();
+    tokio::spawn(async move { first.send(sample::connections(5)).await });
+    tokio::task::yield_now().await;
+    tokio::spawn(async move { second.send(sample::connections(5)).await });
+    tokio::task::yield_now().await;
+    let books = running.stop().await.books;
+    let taken = |id| books.of(Kind::Receiver, id, Some("main")).unwrap().taken;
+    assert_eq!((taken("first"), taken("second")), (10, 5));
+    let tally = books.of(Kind::Exporter, "out", None).unwrap();
+    let door = books.of(Kind::Receiver, "second", Some("main")).unwrap();
+    assert_eq!(tally.dropped + door.dropped, 15);
+}
