@@ -237,3 +237,45 @@ fn base64(text: &str) -> Option<Vec<u8>> {
     }
     Some(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn bytes_in_headers_are_read_as_they_are_written() {
+        assert_eq!(base64("aGVsbG8=").as_deref(), Some(&b"hello"[..]));
+        assert_eq!(base64("aGVsbG8").as_deref(), Some(&b"hello"[..]));
+        assert_eq!(base64("a b"), None);
+        assert_eq!(percent_decoded("50%25 %E2%9C%93 %zz %"), "50% ✓ %zz %");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_answer_has_an_outcome(
+            http in 100u16..1_000,
+            status in "[0-9]{0,4}|-1|x",
+            fields in prop::collection::vec(("grpc-message|grpc-retry-pushback-ms|grpc-encoding|grpc-status-details-bin", "[ -~]{0,60}"), 0..4),
+            body in prop::collection::vec(any::<u8>(), 0..100),
+        ) {
+            let mut trailers = HeaderMap::new();
+            trailers.insert("grpc-status", status.parse().expect("digits"));
+            for (name, value) in fields {
+                let name: http::HeaderName = name.parse().expect("a name of ours");
+                trailers.insert(name, value.parse().expect("printable"));
+            }
+            let answer = Answer {
+                http: StatusCode::from_u16(http).expect("three digits"),
+                headers: HeaderMap::new(),
+                body: body.into(),
+                trailers,
+            };
+            let delivered = matches!(answer.outcome(), Outcome::Ok { .. });
+            prop_assert_eq!(delivered, status.parse() == Ok(0u32));
+        }
+    }
+}
