@@ -15,11 +15,7 @@ fn main() {
     let out = PathBuf::from(required("OUT_DIR"));
     println!("cargo::rerun-if-env-changed=BPF_CLANG");
     println!("cargo::rerun-if-changed=include");
-    let Some(clang) = clang() else {
-        stop(
-            "no clang was found to compile the BPF programs: install Debian's package `clang-14`, or name one in BPF_CLANG",
-        );
-    };
+    let clang = clang();
     for program in PROGRAMS {
         println!("cargo::rerun-if-changed={program}");
         let object = out.join(format!("{program}.o"));
@@ -87,19 +83,25 @@ fn strip(object: &Path) {
     }
 }
 
-fn clang() -> Option<String> {
-    let runs = |name: &String| {
+fn clang() -> String {
+    let runs = |name: &str| {
         Command::new(name)
             .arg("--version")
             .output()
             .is_ok_and(|output| output.status.success())
     };
     match env::var("BPF_CLANG") {
-        Ok(named) if !named.is_empty() => Some(named).filter(runs),
-        _ => ["clang-14", "clang"]
-            .map(String::from)
-            .into_iter()
-            .find(runs),
+        Ok(named) if runs(&named) => named,
+        Ok(named) if !named.is_empty() => stop(&format!(
+            "BPF_CLANG is {named}, which does not run: name a clang, or unset it"
+        )),
+        _ => match ["clang-14", "clang"].into_iter().find(|name| runs(name)) {
+            Some(found) => found.to_string(),
+            None => stop(
+                "no clang was found to compile the BPF programs: install Debian's package \
+                 `clang-14`, or name one in BPF_CLANG",
+            ),
+        },
     }
 }
 

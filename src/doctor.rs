@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 use std::io;
 
-use tapetum_probes::loader::{Check, Host, Status, TCP_HOOKS, checks, facts};
+use tapetum_probes::loader::{Check, Host, Missing, Status, TCP_HOOKS, checks, facts};
+use tapetum_probes::tcp;
 
 use crate::End;
 use crate::terminal::Terminal;
 
 pub(crate) fn doctor(json: bool, terminal: &mut Terminal) -> io::Result<End> {
-    let rows = rows();
+    let rows = rows(&tcp::rehearse(&Host::default()));
     let text = if json {
         serde_json::to_string_pretty(&rows)? + "\n"
     } else {
@@ -24,7 +25,7 @@ pub(crate) fn doctor(json: bool, terminal: &mut Terminal) -> io::Result<End> {
 
 /// The row without which nothing can be observed, as one sentence.
 pub(crate) fn refusal() -> Option<String> {
-    fatal(&rows()).map(|row| {
+    fatal(&rows(&[])).map(|row| {
         format!(
             "{}: {}: {}; {} (`tapetum doctor` says the rest)",
             row.name, row.found, row.lost, row.advice
@@ -32,8 +33,9 @@ pub(crate) fn refusal() -> Option<String> {
     })
 }
 
-fn rows() -> Vec<Check> {
-    checks(&facts(&Host::default(), &TCP_HOOKS), &TCP_HOOKS, &[])
+/// `refused`: the programs that were tried and not taken. `run` tries them anyway, at its start.
+fn rows(refused: &[Missing]) -> Vec<Check> {
+    checks(&facts(&Host::default(), &TCP_HOOKS), &TCP_HOOKS, refused)
 }
 
 fn fatal(rows: &[Check]) -> Option<&Check> {

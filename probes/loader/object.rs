@@ -9,7 +9,7 @@ use aya::{Btf, Ebpf, EbpfError, EbpfLoader, Endianness};
 use thiserror::Error;
 
 use super::facts::{Capability, Facts, facts};
-use super::fit::{Refusal, fit};
+use super::fit::{Fit, Refusal, fit};
 use super::hooks::{Attach, Hook, Need};
 use super::{Host, IterLink, memory};
 
@@ -55,14 +55,14 @@ pub enum LoadError {
     #[error("the kernel refused the BPF object; see `tapetum doctor`")]
     Object(#[from] Box<EbpfError>),
     /// A required program was refused.
-    #[error("the kernel refused the BPF program {program} ({lost}); see `tapetum doctor`")]
+    #[error("the kernel refused the BPF program {program}, without which {lost}: {why}")]
     Program {
         /// Which.
         program: &'static str,
         /// What that costs.
         lost: &'static str,
-        /// Why.
-        source: Box<ProgramError>,
+        /// What the kernel said.
+        why: String,
     },
     /// A map is not what the object should have.
     #[error("the BPF object has no usable map {map}: it was built from other sources")]
@@ -98,6 +98,41 @@ impl Object {
         setting: Setting<'_>,
         host: &Host,
     ) -> Result<Object, LoadError> {
+        let object = Object::open(bytes, hooks, setting, host)?;
+        object.complete()?;
+        Ok(object)
+    }
+
+    /// What this kernel would not take, found by loading everything and letting it go again. Empty
+    /// where nothing could be tried because the kernel or the privileges do not even allow that.
+    pub fn rehearse(
+        bytes: &[u8],
+        hooks: &'static [Hook],
+        setting: Setting<'_>,
+        host: &Host,
+    ) -> Vec<Missing> {
+        match Object::open(bytes, hooks, setting, host) {
+            Ok(object) => object.missing,
+            Err(LoadError::Kernel(_) | LoadError::Privilege { .. }) => Vec::new(),
+            Err(error) => {
+                let why = chain(&error);
+                hooks
+                    .iter()
+                    .map(|hook| Missing {
+                        hook: *hook,
+                        why: why.clone(),
+                    })
+                    .collect()
+            }
+        }
+    }
+
+    fn open(
+        bytes: &[u8],
+        hooks: &'static [Hook],
+        setting: Setting<'_>,
+        host: &Host,
+    ) -> Result<Object, LoadError> {
         let facts = facts(host, hooks);
         let fits = fit(&facts, hooks)?;
         privileged(&facts)?;
@@ -118,32 +153,15 @@ impl Object {
             hooks,
             missing: Vec::new(),
         };
-        for fit in fits {
-            let loaded = if fit.present {
-                object
-                    .load_program(&fit.hook, &btf)
-                    .map_err(|error| Some(Box::new(error)))
-            } else {
-                Err(None)
+        for Fit { hook, present } in fits {
+            let why = match present {
+                true => object
+                    .load_program(&hook, &btf)
+                    .err()
+                    .map(|error| chain(&error)),
+                false => Some(format!("this kernel has no {}", hook.attach.target())),
             };
-            match (loaded, fit.hook.need) {
-                (Ok(()), _) => {}
-                (Err(Some(source)), Need::Required) => {
-                    let Hook { program, lost, .. } = fit.hook;
-                    return Err(LoadError::Program {
-                        program,
-                        lost,
-                        source,
-                    });
-                }
-                (Err(why), _) => object.missing.push(Missing {
-                    hook: fit.hook,
-                    why: why.map_or_else(
-                        || format!("this kernel has no {}", fit.hook.attach.target()),
-                        |error| chain(&error),
-                    ),
-                }),
-            }
+            object.missing.extend(why.map(|why| Missing { hook, why }));
         }
         drop(btf);
         memory::release();
@@ -160,24 +178,29 @@ impl Object {
                 continue;
             };
             if let Err(error) = program.attach() {
-                match hook.need {
-                    Need::Required => {
-                        return Err(LoadError::Program {
-                            program: hook.program,
-                            lost: hook.lost,
-                            source: Box::new(error),
-                        });
-                    }
-                    Need::Optional => {
-                        self.missing.push(Missing {
-                            hook: *hook,
-                            why: chain(&error),
-                        });
-                    }
-                }
+                self.missing.push(Missing {
+                    hook: *hook,
+                    why: chain(&error),
+                });
             }
         }
-        Ok(())
+        self.complete()
+    }
+
+    /// Whether all is there without which the probe is nothing.
+    fn complete(&self) -> Result<(), LoadError> {
+        let required = |missing: &&Missing| missing.hook.need == Need::Required;
+        match self.missing.iter().find(required) {
+            Some(Missing {
+                hook: Hook { program, lost, .. },
+                why,
+            }) => Err(LoadError::Program {
+                program,
+                lost,
+                why: why.clone(),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Joins an iterator program to its target; [`None`] where this kernel would not take it.

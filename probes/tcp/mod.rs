@@ -39,7 +39,7 @@ use std::time::Duration;
 
 pub use self::counters::{Counters, ProgramStats, RingLost};
 pub use self::end::{End, Failure};
-pub use self::probe::{Adoption, Drained, Probe, ProbeError, Sweep};
+pub use self::probe::{Adoption, Drained, Probe, ProbeError, Sweep, rehearse};
 pub use self::record::{CgroupMade, Event, Role, Row, SweepEnded, flags};
 use crate::loader::Host;
 

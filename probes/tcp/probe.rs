@@ -15,7 +15,7 @@ use super::counters::{
 };
 use super::record::{Event, dispatch};
 use super::{LINGER, LISTENERS_MAX, Options};
-use crate::loader::{IterLink, LoadError, Missing, Object, Setting, TCP_HOOKS};
+use crate::loader::{Host, IterLink, LoadError, Missing, Object, Setting, TCP_HOOKS};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcp.o"));
 
@@ -95,8 +95,9 @@ impl Probe {
     /// Loads, attaches, and gives back the memory that loading took. From here on births and closes
     /// are in the ring.
     pub fn start(options: &Options) -> Result<Probe, LoadError> {
+        let config = config(options);
         let setting = Setting {
-            config: &[options.max_connections, LISTENERS_MAX, tick_us()],
+            config: &config,
             map_size: ("ring", options.ring_size_bytes()),
         };
         let mut object = Object::load(OBJECT, &TCP_HOOKS, setting, &options.host)?;
@@ -247,6 +248,26 @@ impl AsFd for Probe {
         // SAFETY: the ring's descriptor lives as long as `self`, which the borrow holds.
         unsafe { BorrowedFd::borrow_raw(self.ring.as_raw_fd()) }
     }
+}
+
+/// The programs that this kernel would not take, and why: for `doctor`, which starts nothing.
+pub fn rehearse(host: &Host) -> Vec<Missing> {
+    let options = Options {
+        max_connections: 1,
+        ring_bytes: Some(4_096),
+        host: host.clone(),
+    };
+    let config = config(&options);
+    let setting = Setting {
+        config: &config,
+        map_size: ("ring", options.ring_size_bytes()),
+    };
+    Object::rehearse(OBJECT, &TCP_HOOKS, setting, host)
+}
+
+/// The words of the programs' constant `config`.
+fn config(options: &Options) -> [u32; 3] {
+    [options.max_connections, LISTENERS_MAX, tick_us()]
 }
 
 /// Length of the kernel's tick: the resolution of its coarse clock.

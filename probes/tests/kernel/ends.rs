@@ -262,28 +262,45 @@ fn a_close_with_data_unread_is_a_reset_by_who_did_not_read() {
 
 #[test]
 fn a_socket_that_connects_again_is_another_connection() {
+    connects_again(false);
+}
+
+#[test]
+fn a_socket_whose_storage_a_sweep_took_away_can_connect_again_too() {
+    connects_again(true);
+}
+
+fn connects_again(swept: bool) {
     let Some(mut watch) = Watch::start(&Options::default()) else {
         return;
     };
     let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
     let (client, server) = pair(&listener);
-    let first = watch.until(What::Opened, 2);
-    let apart = libc::sockaddr_in {
-        sin_family: libc::AF_UNSPEC as libc::sa_family_t,
-        sin_port: 0,
-        sin_addr: libc::in_addr { s_addr: 0 },
+    assert_eq!(watch.until(What::Opened, 2).len(), 2);
+    let to = |family: i32, port: u16, address: u32| libc::sockaddr_in {
+        sin_family: family as libc::sa_family_t,
+        sin_port: port.to_be(),
+        sin_addr: libc::in_addr {
+            s_addr: address.to_be(),
+        },
         sin_zero: [0; 8],
     };
-    let mut to = apart;
-    to.sin_family = libc::AF_INET as libc::sa_family_t;
-    to.sin_port = listener.local_addr().expect("bound").port().to_be();
-    to.sin_addr.s_addr = u32::from(std::net::Ipv4Addr::LOCALHOST).to_be();
-    for address in [apart, to] {
+    let port = listener.local_addr().expect("bound").port();
+    let apart = to(libc::AF_UNSPEC, 0, 0);
+    let again = to(
+        libc::AF_INET,
+        port,
+        u32::from(std::net::Ipv4Addr::LOCALHOST),
+    );
+    for address in [apart, again] {
         let length = size_of_val(&address) as libc::socklen_t;
         // SAFETY: the address is live for the call and as long as said.
         let done =
             unsafe { libc::connect(client.as_raw_fd(), (&raw const address).cast(), length) };
         assert_eq!(done, 0);
+        if swept {
+            watch.sweep();
+        }
     }
     drop(server);
     let opened = watch.until(What::Opened, 4);
@@ -294,6 +311,10 @@ fn a_socket_that_connects_again_is_another_connection() {
     assert_eq!(clients[0].id, clients[1].id);
     assert!(clients[1].born_ns > clients[0].born_ns);
     assert_ne!(clients[0].isn_own, clients[1].isn_own);
-    assert_eq!(first.len(), 2);
-    assert!(watch.probe.counters().expect("counts").tracked >= 2);
+    assert!(
+        watch
+            .sweep()
+            .iter()
+            .any(|row| row.born_ns == clients[1].born_ns)
+    );
 }

@@ -17,33 +17,102 @@ fn close(streams: Vec<(TcpStream, TcpStream)>) {
     }
 }
 
+/// The maximum is the whole kernel's: where somebody else opened a connection meanwhile, the numbers
+/// are not ours to judge, and it is tried again.
+const TRIES: usize = 5;
+
 #[test]
 fn beyond_the_maximum_sockets_are_counted_and_the_count_stays_exact() {
+    for _ in 0..TRIES {
+        let Some(foreign) = sixteen_of_forty() else {
+            return;
+        };
+        if foreign == 0 {
+            return;
+        }
+    }
+    panic!("others opened connections during each of {TRIES} tries: run it on a quieter machine");
+}
+
+/// `Some(n)`: it holds, or `n` connections of others were seen.
+fn sixteen_of_forty() -> Option<usize> {
     let options = Options {
         max_connections: 16,
         ..Options::default()
     };
-    let Some(mut watch) = Watch::start(&options) else {
-        return;
-    };
+    let mut watch = Watch::start(&options)?;
     let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
     for round in 1..=3_u64 {
         let streams = open(&listener, 20);
-        let counters = watch.probe.counters().expect("counts");
-        assert_eq!(counters.tracked, 16, "{counters:?}");
-        assert_eq!(counters.over_limit, 24 * round, "{counters:?}");
-        assert_eq!(watch.sweep().len(), 16);
+        let opened = watch.probe.counters().expect("counts");
+        let alive = watch.sweep().len();
         close(streams);
-        watch.until(What::Closed, 16 * usize::try_from(round).expect("small"));
-        let counters = watch.probe.counters().expect("counts");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let closed = watch.probe.counters().expect("counts");
+        watch.drain();
+        if watch.foreign > 0 {
+            break;
+        }
+        assert_eq!((opened.tracked, alive), (16, 16), "{opened:?}");
+        assert_eq!(opened.over_limit, 24 * round, "{opened:?}");
         assert_eq!(
-            (counters.tracked, counters.births),
+            (closed.tracked, closed.births),
             (0, 16 * round),
-            "{counters:?}"
+            "{closed:?}"
         );
-        assert_eq!(counters.closes, 16 * round);
+        assert_eq!(closed.closes, 16 * round);
+        assert_eq!(watch.of(What::Closed).len() as u64, 16 * round);
     }
-    assert_eq!(watch.sweep().len(), 0);
+    Some(watch.foreign)
+}
+
+#[test]
+fn under_a_storm_with_adoptions_and_sweeps_every_connection_is_counted_in_and_out() {
+    let Some(mut watch) = Watch::start(&Options::default()) else {
+        return;
+    };
+    let storm: Vec<_> = (0..4)
+        .map(|_| {
+            std::thread::spawn(|| {
+                let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+                for _ in 0..500 {
+                    let streams = open(&listener, 1);
+                    close(streams);
+                }
+            })
+        })
+        .collect();
+    while !storm.iter().all(|work| work.is_finished()) {
+        watch.probe.adopt().expect("adopts");
+        assert!(watch.probe.sweep().expect("sweeps").whole());
+        watch.drain();
+    }
+    storm
+        .into_iter()
+        .for_each(|work| work.join().expect("stormed"));
+    watch.sweep();
+    let closed = watch.of(What::Closed);
+    let ids = ids(&closed);
+    assert_eq!(
+        (closed.len(), ids.len()),
+        (4_000, 4_000),
+        "each exactly once"
+    );
+    // No row of a connection ever follows its close.
+    let mut over = BTreeSet::new();
+    for (what, row) in &watch.rows {
+        match what {
+            What::Closed => assert!(over.insert(row.id)),
+            What::Opened | What::Adopted | What::Swept => assert!(!over.contains(&row.id)),
+            _ => {}
+        }
+    }
+    let counters = watch.probe.counters().expect("counts");
+    assert_eq!(
+        counters.births + counters.adopted,
+        counters.closes + counters.ghosts + counters.tracked
+    );
+    assert_eq!(counters.ring_lost.total(), 0);
 }
 
 fn ids(rows: &[Row]) -> BTreeSet<u64> {

@@ -28,6 +28,8 @@ pub(crate) enum What {
 pub(crate) struct Watch {
     pub(crate) probe: Probe,
     pub(crate) rows: Vec<(What, Row)>,
+    /// Rows of other namespaces: somebody else is busy on this kernel.
+    pub(crate) foreign: usize,
     netns_inum: u32,
     _alone: MutexGuard<'static, ()>,
 }
@@ -93,6 +95,7 @@ impl Watch {
         Some(Watch {
             probe,
             rows: Vec::new(),
+            foreign: 0,
             netns_inum,
             _alone: alone,
         })
@@ -103,6 +106,7 @@ impl Watch {
         let Watch {
             probe,
             rows,
+            foreign,
             netns_inum,
             ..
         } = self;
@@ -126,6 +130,8 @@ impl Watch {
             };
             if row.netns_inum == *netns_inum {
                 rows.push((what, *row));
+            } else {
+                *foreign += 1;
             }
         });
         assert_eq!(drained.malformed, 0);
