@@ -214,6 +214,24 @@ impl Agent {
         )
     }
 
+    /// Waits until a counter of the agent's own, over the series with these labels, is as high.
+    ///
+    /// # Errors
+    /// If it never is, with what it is.
+    pub fn own_counter_until(
+        &self,
+        metric: &str,
+        labels: &[(&str, &str)],
+        least: f64,
+    ) -> Result<f64> {
+        let mut last = 0.0;
+        until(metric, PATIENCE, || {
+            last = sum(&self.own_metrics()?, metric, labels);
+            Ok((last >= least).then_some(last))
+        })
+        .with_context(|| format!("it is {last}, not {least}"))
+    }
+
     /// The scraped metrics, as text.
     ///
     /// # Errors

@@ -20,3 +20,25 @@ pub(crate) fn mount() -> Option<PathBuf> {
 pub(crate) fn create(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("cannot make the cgroup {}", path.display()))
 }
+
+/// Makes a cgroup whose processes may use so many bytes, in whichever hierarchy counts memory here.
+/// Its name is what the janitor looks for.
+pub(crate) fn create_with_memory(lab: &Path, prefix: &str, bytes: u64) -> Result<PathBuf> {
+    let old = Path::new("/sys/fs/cgroup/memory");
+    let (group, limit) = if old.join("memory.limit_in_bytes").is_file() {
+        (
+            old.join(format!("{prefix}-limited")),
+            "memory.limit_in_bytes",
+        )
+    } else {
+        for parent in [lab.parent(), Some(lab)].into_iter().flatten() {
+            fs::write(parent.join("cgroup.subtree_control"), "+memory")
+                .context("no hierarchy of cgroups counts memory here")?;
+        }
+        (lab.join("limited"), "memory.max")
+    };
+    create(&group)?;
+    fs::write(group.join(limit), bytes.to_string())
+        .with_context(|| format!("cannot limit {} to {bytes} bytes", group.display()))?;
+    Ok(group)
+}

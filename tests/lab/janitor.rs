@@ -24,6 +24,7 @@ for round in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
   sleep 0.05
 done
 find "$cgroup" -depth -type d -exec rmdir {} \; 2>/dev/null
+rmdir "/sys/fs/cgroup/memory/$prefix-limited" 2>/dev/null
 rm -rf "$dir"
 for namespace in /run/netns/"$prefix"-*; do
   case $namespace in *-wire) ;; *) ip netns delete "${namespace##*/}" ;; esac

@@ -147,6 +147,14 @@ impl Lab {
         u16::try_from(20_000 + self.site.number * 16 + u32::from(index % 16)).unwrap_or(u16::MAX)
     }
 
+    /// A cgroup whose processes may use so many bytes: its path, for `echo $$ >PATH/cgroup.procs`.
+    ///
+    /// # Errors
+    /// If nothing counts memory here.
+    pub fn memory_limit(&self, bytes: u64) -> Result<PathBuf> {
+        cgroup::create_with_memory(&self.site.cgroup, &self.prefix(), bytes)
+    }
+
     /// What every namespace and cgroup of this lab is named after.
     #[must_use]
     pub fn prefix(&self) -> String {

@@ -109,6 +109,24 @@ fn refused() -> Result<()> {
 }
 
 #[test]
+fn refused_behind_a_virtual_ip() -> Result<()> {
+    let Some(scene) = Scene::set("refused_behind_a_virtual_ip")? else {
+        return Ok(());
+    };
+    let asked = SocketAddr::new(scene.lab.virtual_v4(1), 80);
+    let backend = SocketAddr::new(scene.server.v4(), scene.lab.port(1));
+    scene.node.publish(asked, &[backend])?;
+    let span = scene.attempt(asked, &[])?;
+    assert_eq!(
+        Scene::reason(&span),
+        (true, "connection_refused", "rst_received")
+    );
+    // No socket ever answered: only the node's connection tracking knows who was asked in the end.
+    assert_eq!(span.address("network.peer"), Some(backend), "{span:?}");
+    Ok(())
+}
+
+#[test]
 fn timed_out() -> Result<()> {
     let Some(scene) = Scene::set("timed_out")? else {
         return Ok(());

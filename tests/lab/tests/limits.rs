@@ -2,8 +2,11 @@
 
 use std::net::SocketAddr;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use serde_json::Value;
 use tapetum_lab::{Agent, Lab, Pipelines, Server, agent, traffic};
+
+const LOST: &str = "tapetum_records_lost_total";
 
 #[test]
 fn connections_beyond_the_limit_are_counted() -> Result<()> {
@@ -22,12 +25,8 @@ fn connections_beyond_the_limit_are_counted() -> Result<()> {
     let agent = Agent::start(&node, "agent", &pipelines)?;
     let held = traffic::hold(&client, address, 150)?;
     let beyond = [("reason", "max_connections")];
-    let counted = agent::sum(&agent.own_metrics()?, "tapetum_records_lost_total", &beyond);
     // Both ends of each; other labs may take of the hundred, and then more are beyond it.
-    assert!(
-        counted >= 200.0,
-        "{counted} counted of 300 ends with room for 100"
-    );
+    agent.own_counter_until(LOST, &beyond, 200.0)?;
 
     // Room is made by closing, and used again.
     drop(held);
@@ -43,5 +42,69 @@ fn connections_beyond_the_limit_are_counted() -> Result<()> {
     };
     let sent = traffic::send(&client, &small)?;
     agent.ledger_until("a connection after it", |l| l.has_ended(&sent, &[].into()))?;
+    Ok(())
+}
+
+/// The budget that the agent prints as it starts.
+fn printed_budget(log: &str) -> Result<u64> {
+    let lines = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let total = lines.filter_map(|line| line["total_bytes"].as_u64()).next();
+    total.with_context(|| format!("no budget is printed: {log}"))
+}
+
+#[test]
+fn the_printed_budget_holds_with_twice_the_sockets() -> Result<()> {
+    let test = "the_printed_budget_holds_with_twice_the_sockets";
+    let Some(mut lab) = Lab::to_judge(test, &["curl"])? else {
+        return Ok(());
+    };
+    let node = lab.node("a")?;
+    let (client, server_pod) = (node.pod("client")?, node.pod("server")?);
+    let address = SocketAddr::new(server_pod.v4(), lab.port(1));
+    let _server = Server::start(&server_pod, address)?;
+    let pipelines = Pipelines {
+        receiver: "max_connections = 3_000".to_owned(),
+        ..Pipelines::default()
+    };
+    let mut agent = Agent::start(&node, "free", &pipelines)?;
+    let budget = printed_budget(&agent.log())?;
+    agent.stop()?;
+
+    // The kernel limits whole pages.
+    let group = lab
+        .memory_limit(budget.next_multiple_of(4096))?
+        .join("cgroup.procs")
+        .display()
+        .to_string();
+    let through = [
+        "sh",
+        "-c",
+        r#"echo $$ >"$1" && shift && exec "$@""#,
+        "sh",
+        &group,
+    ];
+    let mut agent = Agent::launch_through(&node, "limited", &pipelines, &through)?;
+    agent.ready()?;
+    // Three thousand connections have six thousand ends.
+    let held = traffic::hold(&client, address, 3_000)?;
+    let label = [("server_port", address.port().to_string())];
+    let label: Vec<(&str, &str)> = label
+        .iter()
+        .map(|(name, port)| (*name, port.as_str()))
+        .collect();
+    let active = agent::sum(&agent.metrics()?, "tcp_connections_active", &label);
+    assert!(active > 1_000.0, "{active} of 3000 are tracked");
+    let beyond = [("reason", "max_connections")];
+    agent.own_counter_until(LOST, &beyond, 3_000.0)?;
+    drop(held);
+    agent.ledger_until("the ends of those that were tracked", |l| {
+        l.of_server(address)
+            .iter()
+            .filter(|span| span.is_last())
+            .count()
+            > 1_000
+    })?;
     Ok(())
 }
