@@ -31,7 +31,7 @@ pub use agent::{Agent, Pipelines};
 pub use backends::{Collector, Jaeger};
 pub use ledger::Ledger;
 pub use node::{Node, Pod};
-pub use place::{Place, Process};
+pub use place::{Place, Process, until};
 pub use privilege::{missing, skip};
 pub use programs::{lab_program, tapetum_program};
 pub use prometheus::Prometheus;

@@ -226,7 +226,7 @@ impl Drop for Process {
 ///
 /// # Errors
 /// With the name of what was waited for, if there is none within `patience`.
-pub(crate) fn until<T>(
+pub fn until<T>(
     what: &str,
     patience: Duration,
     mut ask: impl FnMut() -> Result<Option<T>>,
