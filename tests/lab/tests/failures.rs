@@ -108,21 +108,34 @@ fn refused() -> Result<()> {
     Ok(())
 }
 
+/// Where no socket answers, only the node's connection tracking knows who was asked in the end.
 #[test]
-fn refused_behind_a_virtual_ip() -> Result<()> {
-    let Some(scene) = Scene::set("refused_behind_a_virtual_ip")? else {
+fn behind_a_virtual_ip() -> Result<()> {
+    let Some(scene) = Scene::set("behind_a_virtual_ip")? else {
         return Ok(());
     };
-    let asked = SocketAddr::new(scene.lab.virtual_v4(1), 80);
-    let backend = SocketAddr::new(scene.server.v4(), scene.lab.port(1));
-    scene.node.publish(asked, &[backend])?;
-    let span = scene.attempt(asked, &[])?;
+    let asked = |index| SocketAddr::new(scene.lab.virtual_v4(index), 80);
+    let backend = |index| SocketAddr::new(scene.server.v4(), scene.lab.port(index));
+    for index in [1, 2] {
+        scene.node.publish(asked(index), &[backend(index)])?;
+    }
+    // Dropped where it arrives: what is dropped on the way is not tracked either.
+    scene.server.nft(&format!(
+        "add table ip deaf\nadd chain ip deaf in {{ type filter hook input priority 0; }}\n\
+         add rule ip deaf in tcp dport {} drop\n",
+        backend(1).port()
+    ))?;
+    let span = scene.attempt(asked(1), &[])?;
+    assert_eq!(Scene::reason(&span), (true, "timeout", "timeout"));
+    assert_eq!(span.address("network.peer"), Some(backend(1)), "{span:?}");
+
+    // A refusal ends the tracking at once: nothing is left to ask, and nothing is guessed.
+    let span = scene.attempt(asked(2), &[])?;
     assert_eq!(
         Scene::reason(&span),
         (true, "connection_refused", "rst_received")
     );
-    // No socket ever answered: only the node's connection tracking knows who was asked in the end.
-    assert_eq!(span.address("network.peer"), Some(backend), "{span:?}");
+    assert_eq!(span.address("network.peer"), Some(asked(2)), "{span:?}");
     Ok(())
 }
 
