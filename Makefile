@@ -1,0 +1,25 @@
+# The few commands that a person types. Each installs what it lacks and says so; `make help` lists them.
+#
+# SPDX-License-Identifier: Apache-2.0
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench image lint
+
+help: ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: ## a little shop in network namespaces, watched live (as root)
+	@tests/demo
+
+test: ## every test that needs no cluster, and the lab where privileges allow
+	@tests/all
+
+bench: ## figures, each beside its target (as root)
+	@benches/all
+
+image: ## the container image localhost/tapetum:dev; ARCHIVE=FILE.tar also writes a docker-archive
+	@deploy/image/build $(ARCHIVE)
+
+lint: ## format, clippy, dependencies, documentation
+	@tests/lint
