@@ -1,8 +1,8 @@
 //! From an object file to running programs: open, fit to this kernel, load, attach.
 //!
-//! What fits is decided by a pure function ([`fit`]) from facts gathered beforehand ([`facts`]), so
+//! What fits is decided by a pure function ([`fit()`]) from facts gathered beforehand ([`facts()`]), so
 //! that a test can play every kernel. Whatever a kernel lacks costs its own feature and is said
-//! by [`checks`]; only without BTF, or before Linux 5.15, is there nothing to load.
+//! by [`checks()`]; only without BTF, or before Linux 5.15, is there nothing to load.
 
 mod checks;
 mod facts;
