@@ -128,6 +128,20 @@ static __always_inline void row_submit(struct tapetum_row *row, struct entry *e,
 	bpf_ringbuf_submit(row, flags);
 }
 
+/* An ICMP error that came while the process was in connect() is no more than a soft one, and whoever asks
+ * for it takes it away; the packet that it came with stays in the error queue. */
+static __always_inline __u16 connect_error(struct sock *sk)
+{
+	struct sock_exterr_skb *last;
+
+	if (sk->sk_err_soft)
+		return sk->sk_err_soft;
+	if (!sk->sk_error_queue.qlen)
+		return 0;
+	last = (void *)sk->sk_error_queue.prev->cb;
+	return BPF_CORE_READ(last, ee.ee_errno);
+}
+
 static __always_inline void told(struct entry *e, struct sock *sk, struct tcp_sock *tp, __u16 kind,
 				 __u8 state, __u64 flags)
 {
@@ -139,9 +153,8 @@ static __always_inline void told(struct entry *e, struct sock *sk, struct tcp_so
 	row_identity(row, e);
 	row_counters(row, e, sk, tp, state);
 	row->error = sk->sk_err;
-	/* An ICMP error that came while the process was in connect() only stands here. */
 	if (!row->error && !e->established_ns)
-		row->error = sk->sk_err_soft;
+		row->error = connect_error(sk);
 	row_submit(row, e, flags);
 }
 

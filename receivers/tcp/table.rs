@@ -11,7 +11,7 @@ mod born;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tapetum_model::{Connection, Counters, EndReason, Flags, Process, Role};
+use tapetum_model::{Connection, Counters, EndReason, Entity, Flags, Process, Role};
 use tapetum_probes::tcp::{self as probe, Event, Row, SweepEnded, flags};
 
 use super::clock::Offset;
@@ -19,7 +19,7 @@ use super::exclude::Exclude;
 use super::ids::Ids;
 use super::listeners::Listeners;
 use super::row::{self, Ending, Reading};
-use super::tracked::{Connections, Slot, marks};
+use super::tracked::{Address, Connections, Slot, marks};
 use crate::identity::{Names, Recent};
 
 /// How long a first row waits for the other end of its connection: twice what a handshake through a few
@@ -28,6 +28,9 @@ pub(super) const WAIT_NS: u64 = 20_000_000;
 
 /// Processes that are remembered at least, so that their connections share one name.
 const PROCESSES_ROOM: usize = 2_048;
+
+/// Addresses at which somebody served that are remembered at least.
+const SERVED_ROOM: usize = 2_048;
 
 /// Asks who answers a connection from one address to another; `None`: the one that was asked for.
 pub(super) type Answers = Box<dyn FnMut(SocketAddr, SocketAddr) -> Option<SocketAddr> + Send>;
@@ -64,10 +67,15 @@ pub(super) struct Table {
     listeners: Listeners,
     names: Names,
     processes: Recent<(u32, [u8; 16]), Arc<Process>>,
+    served: Recent<Address, Served>,
     ids: Ids,
     answers: Option<Answers>,
     noticed: Noticed,
 }
+
+/// Who served at an address of this host, and in which namespace; nobody, where several did.
+#[derive(Clone)]
+struct Served(Option<(u64, Arc<Entity>)>);
 
 /// A first row that waits, with the newest that the kernel said of it.
 struct Waiting {
@@ -88,6 +96,7 @@ impl Table {
             listeners: Listeners::default(),
             names,
             processes: Recent::new(PROCESSES_ROOM),
+            served: Recent::new(SERVED_ROOM),
             ids,
             answers,
             noticed: Noticed::default(),
@@ -361,33 +370,6 @@ impl Table {
         }
         self.lose(slot);
         None
-    }
-
-    /// Finds out who is at the far end where the pair of ISNs did not tell.
-    fn ask(&mut self, slot: Slot, netns: u64) {
-        let tracked = &mut self.connections[slot];
-        if tracked.is(marks::JOINED) || tracked.role == Role::Server {
-            return;
-        }
-        let (local, remote) = (tracked.local.socket(), tracked.remote.socket());
-        tracked.far = self.listeners.named(netns, local, remote).map(Arc::clone);
-        if remote.ip().is_loopback() {
-            return;
-        }
-        if let Some(answers) = &mut self.answers {
-            tracked.answered_by = answers(local, remote)
-                .filter(|who| *who != remote)
-                .map(Box::new);
-        }
-    }
-
-    fn listening(&mut self, row: &Row) {
-        let at = (row.netns_cookie, row.local());
-        if !self.listeners.again(row.id, at, row.at_ns, row.sweep) {
-            let (entity, _) = self.creator(row);
-            self.listeners
-                .insert(row.id, at, (row.at_ns, row.sweep), entity);
-        }
     }
 
     fn write(&mut self, slot: Slot, reading: &Reading, said: Flags, ending: Option<Ending>) {

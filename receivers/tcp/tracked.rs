@@ -62,7 +62,7 @@ pub(super) mod marks {
 const _: () = assert!(size_of::<Option<Tracked>>() <= 280);
 
 /// An address and a port in 18 bytes, where `SocketAddr` takes 32.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Address {
     ip: [u8; 16],
     port: [u8; 2],

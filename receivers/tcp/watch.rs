@@ -29,6 +29,10 @@ pub(super) const BATCHES_MAX: usize = 4;
 
 /// The longest sleep: a stop is noticed after it.
 const SLEEP_MAX: Duration = Duration::from_millis(100);
+/// While first rows wait: longer than they do, so that no row is told later than twice this, and at most
+/// 40 wake-ups a second.
+const SLEEP_WHILE_WAITING: Duration = Duration::from_millis(25);
+const _: () = assert!(SLEEP_WHILE_WAITING.as_nanos() > WAIT_NS as u128);
 /// A sweep that is this late makes the receiver not ready.
 const LATE: Duration = Duration::from_secs(5);
 /// Sockets that wait in a listener's queue at the start are found once they were accepted.
@@ -121,7 +125,7 @@ impl Watch {
     /// Sleeps until there may be something to do.
     fn sleep(&self, most: Duration) -> Result<(), End> {
         if self.table.waits() {
-            thread::sleep(most.min(Duration::from_nanos(WAIT_NS)));
+            thread::sleep(most.min(SLEEP_WHILE_WAITING));
         } else {
             let waited = self.probe.wait(most.min(SLEEP_MAX));
             waited.map_err(|source| ProbeError::Iterator {

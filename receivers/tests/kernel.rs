@@ -258,6 +258,9 @@ import socket, struct, errno
 for port in (81, 82, 83, 84, 85):
     try: socket.create_connection(("{ip}", port))
     except OSError: pass
+for port in (82, 83):
+    try: socket.create_connection(("{ip}", port), 10)
+    except OSError: pass
 c = socket.socket(); c.settimeout(0.2)
 try: c.connect(("{ip}", 81))
 except OSError: pass
@@ -268,9 +271,9 @@ c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)); c.se
         ip = net.ip(2)
     );
     net.python("a", &code);
-    agent.until("seven clients and a server", |agent| {
+    agent.until("nine clients and a server", |agent| {
         let (clients, servers) = agent.spans(|ip| net.has(ip));
-        closed(&clients) == 7 && closed(&servers) == 1
+        closed(&clients) == 9 && closed(&servers) == 1
     });
     let (clients, servers) = agent.spans(|ip| net.has(ip));
     let mut ends: Vec<_> = clients
@@ -290,6 +293,8 @@ c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)); c.se
             (81, "cancelled", None),
             (81, "timeout", Some("timeout")),
             (82, "unknown", Some("host_unreachable")),
+            (82, "unknown", Some("host_unreachable")),
+            (83, "unknown", Some("net_unreachable")),
             (83, "unknown", Some("net_unreachable")),
             (84, "rst_received", Some("connection_refused")),
             (85, "rst_received", Some("connection_refused")),
@@ -301,7 +306,7 @@ c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)); c.se
     let mut traces: Vec<_> = clients.iter().map(|row| row.trace).collect();
     traces.sort_unstable();
     traces.dedup();
-    assert_eq!(traces.len(), 7);
+    assert_eq!(traces.len(), 9);
     assert!(clients.iter().all(|row| row.local.address.port() != 0));
 }
 

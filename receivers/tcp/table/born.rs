@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tapetum_model::{Counters, Entity, Flags, Process, Role};
 use tapetum_probes::tcp::{self as probe, Row, flags};
 
-use super::{Table, Waiting, probe_role};
+use super::{Served, Table, Waiting, probe_role};
 use crate::identity::Creator;
 use crate::tcp::ids::Isns;
 use crate::tcp::row::{self, Ending, Reading};
@@ -65,6 +65,9 @@ impl Table {
         let role = self.role(row);
         let undecided = row.role() == probe::Role::Unknown && role == Role::Client;
         let row = &row.assume(probe_role(role));
+        // Both ends sent a SYN: the lower number is the client's, by a rule that both ends know.
+        let crossed = row.has(flags::CROSSED | flags::ISN) && row.isn_own > row.isn_peer;
+        let role = if crossed { Role::Server } else { role };
         let (mark, isns) = if row.has(flags::ISN) {
             (mark | marks::ISNS, row::isns(row, role))
         } else {
@@ -234,6 +237,60 @@ impl Table {
         } else if let Some(at) = self.waiting.iter().position(|one| one.slot == slot) {
             let one = self.waiting.remove(at);
             self.settle_birth(&one);
+        }
+    }
+
+    /// Finds out who is at the far end where the pair of ISNs did not tell.
+    pub(super) fn ask(&mut self, slot: Slot, netns: u64) {
+        let tracked = &mut self.connections[slot];
+        if tracked.role == Role::Server {
+            self.serves(slot, netns);
+            return;
+        }
+        if tracked.is(marks::JOINED) {
+            return;
+        }
+        let (local, remote) = (tracked.local.socket(), tracked.remote.socket());
+        if let Some(who) = self.listeners.named(netns, local, remote) {
+            tracked.far = Some(Arc::clone(who));
+        }
+        if remote.ip().is_loopback() {
+            return;
+        }
+        if let Some(answers) = &mut self.answers {
+            tracked.answered_by = answers(local, remote)
+                .filter(|who| *who != remote)
+                .map(Box::new);
+        }
+        if tracked.far.is_none() {
+            let asked = tracked.answered_by.as_deref().copied().unwrap_or(remote);
+            let Served(known) = self.served.get(&asked.into()).unwrap_or(Served(None));
+            tracked.far = known.map(|(_, who)| who);
+        }
+    }
+
+    /// Remembers who serves at an address: a connect that it does not accept still has a name then.
+    fn serves(&mut self, slot: Slot, netns: u64) {
+        let tracked = &self.connections[slot];
+        if tracked.local.socket().ip().is_loopback() {
+            return;
+        }
+        let served = match self.served.get(&tracked.local) {
+            None => Served(Some((netns, Arc::clone(&tracked.entity)))),
+            Some(Served(Some((seen, _)))) if seen == netns => {
+                Served(Some((netns, Arc::clone(&tracked.entity))))
+            }
+            Some(_) => Served(None),
+        };
+        self.served.insert(tracked.local, served);
+    }
+
+    pub(super) fn listening(&mut self, row: &Row) {
+        let at = (row.netns_cookie, row.local());
+        if !self.listeners.again(row.id, at, row.at_ns, row.sweep) {
+            let (entity, _) = self.creator(row);
+            self.listeners
+                .insert(row.id, at, (row.at_ns, row.sweep), entity);
         }
     }
 }

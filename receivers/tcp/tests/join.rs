@@ -107,6 +107,27 @@ fn both_ends_are_one_trace_the_server_the_child() {
 }
 
 #[test]
+fn where_both_connected_the_lower_number_is_the_client() {
+    let mut world = World::new();
+    let other = server().with_role(tapetum_probes::tcp::Role::Client);
+    for row in [client(), other] {
+        let flags = flags::ISN | flags::CROSSED;
+        world.table.on(Event::Opened(&Row { flags, ..row }));
+        world.table.on(Event::Closed(&Row {
+            state: 5,
+            flags,
+            ..row
+        }));
+    }
+    let (asked, answered) = ends(&mut world);
+    assert_eq!(asked.local.address, "10.0.0.1:40000".parse().unwrap());
+    assert_eq!(
+        (answered.trace, answered.parent),
+        (asked.trace, Some(asked.span))
+    );
+}
+
+#[test]
 fn conntrack_is_asked_only_where_the_other_end_is_not_here() {
     let asked: SocketAddr = "10.96.0.10:80".parse().unwrap();
     let real: SocketAddr = "10.1.1.1:8080".parse().unwrap();
@@ -197,6 +218,41 @@ fn a_refused_connect_to_an_address_of_ones_own_names_who_listens() {
         None,
         "another address may be another host's"
     );
+}
+
+#[test]
+fn a_server_that_is_down_is_named_by_who_served_there() {
+    let failed = Row {
+        established_ns: 0,
+        flags: 0,
+        state: 2,
+        error: 111,
+        ..client()
+    };
+    let refused = Row {
+        flags: flags::RST_RECEIVED,
+        ..failed
+    };
+    let virtual_ip = between(refused, "10.0.0.1:40000", "10.96.0.10:80");
+    let answers = |_: SocketAddr, _: SocketAddr| Some("10.0.0.2:80".parse().unwrap());
+    let mut world = World::with(Some(Box::new(answers)));
+    world.table.on(Event::Opened(&server()));
+    world.settle(2 * SECOND);
+    world.table.on(Event::Closed(&virtual_ip));
+    let row = world.settle(3 * SECOND).remove(0);
+    assert_eq!(name(&row.remote), Some("api"), "behind the virtual IP");
+    // The same address in two namespaces is nobody's.
+    let twin = Row {
+        id: 9,
+        isn_own: 1,
+        netns_cookie: 77,
+        comm: comm("other"),
+        ..server()
+    };
+    world.table.on(Event::Opened(&twin));
+    world.settle(4 * SECOND);
+    world.table.on(Event::Closed(&virtual_ip));
+    assert_eq!(name(&world.settle(5 * SECOND)[0].remote), None);
 }
 
 #[test]
