@@ -66,7 +66,7 @@ struct Shop {
     node: Node,
     api: SocketAddr,
     cache: SocketAddr,
-    _lab: Lab,
+    lab: Lab,
 }
 
 impl Shop {
@@ -104,15 +104,17 @@ impl Shop {
             node,
             api: api_virtual,
             cache: cache_virtual,
-            _lab: lab,
+            lab,
         })
     }
 
     /// What stands above the door.
     fn sign(&self, open: Duration) -> String {
         format!(
-            "A little shop is open for {} s: web -> api ({}) -> cache ({}), and one of the caches is flaky.",
+            "A little shop is open for {} s in the namespaces {}-*: web -> api ({}) -> cache ({}), \
+             and one of the caches is flaky.",
             open.as_secs(),
+            self.lab.prefix(),
             self.api,
             self.cache
         )

@@ -2,10 +2,11 @@
 
 use std::{
     fs,
-    process::{Command, Output},
+    io::{BufRead as _, BufReader, Read as _},
+    process::{Command, Output, Stdio},
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tapetum_lab::{missing, skip, tapetum_program};
 
 fn demo(through: &[&str], seconds: &str) -> Result<Output> {
@@ -16,12 +17,30 @@ fn demo(through: &[&str], seconds: &str) -> Result<Output> {
     Ok(command.output()?)
 }
 
+/// Whether there can be no demo here; then the reason has been said.
+fn lacking(test: &str) -> bool {
+    let reason = missing(&[]).or_else(|| tapetum_program().err().map(|error| error.to_string()));
+    if let Some(reason) = &reason {
+        skip(test, reason);
+    }
+    reason.is_some()
+}
+
+/// What is left of the namespaces that the shop's sign named.
+fn left_of(sign: &str) -> Result<Vec<String>> {
+    let prefix = sign
+        .split_whitespace()
+        .find_map(|word| word.strip_suffix("*:"));
+    let prefix = prefix.context("the sign names no namespaces")?;
+    let names = fs::read_dir("/run/netns")?.flatten();
+    let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    Ok(names.filter(|name| name.starts_with(prefix)).collect())
+}
+
 #[test]
 fn shows_every_edge_of_the_shop_and_its_error() -> Result<()> {
     let test = "shows_every_edge_of_the_shop_and_its_error";
-    let lacking = missing(&[]).or_else(|| tapetum_program().err().map(|error| error.to_string()));
-    if let Some(reason) = lacking {
-        skip(test, &reason);
+    if lacking(test) {
         return Ok(());
     }
     let output = demo(&[env!("CARGO_BIN_EXE_lab")], "8")?;
@@ -47,14 +66,35 @@ fn shows_every_edge_of_the_shop_and_its_error() -> Result<()> {
             .any(|line| line.contains("flaky") && failed(line)),
         "{shown}"
     );
-    let left = fs::read_dir("/run/netns")?.flatten();
-    let left: Vec<String> = left
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
-    assert!(
-        !left.iter().any(|name| name.ends_with("-shop-web")),
-        "{left:?}"
-    );
+    assert_eq!(left_of(&said)?, Vec::<String>::new());
+    Ok(())
+}
+
+#[test]
+fn ctrl_c_ends_it_well() -> Result<()> {
+    if lacking("ctrl_c_ends_it_well") {
+        return Ok(());
+    }
+    let mut child = Command::new(env!("CARGO_BIN_EXE_lab"))
+        .args(["demo", "--seconds", "60"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    // The first line of the agent: all is up.
+    let mut first = String::new();
+    let mut shown = BufReader::new(child.stdout.take().context("no output")?);
+    shown.read_line(&mut first)?;
+    assert!(!first.is_empty());
+    let interrupted = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()?;
+    assert!(interrupted.success());
+    let mut rest = String::new();
+    shown.read_to_string(&mut rest)?;
+    let output = child.wait_with_output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_eq!(left_of(&said)?, Vec::<String>::new());
     Ok(())
 }
 
