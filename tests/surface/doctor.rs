@@ -1,9 +1,9 @@
 //! `tapetum doctor --json`, with all privileges and with each one taken away.
 
-use std::io::Write as _;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use serde_json::{Value, json};
+use tapetum_lab::skip;
 
 use crate::compare;
 
@@ -18,16 +18,18 @@ const TAKEN: [&str; 7] = [
     "-all",
 ];
 
-fn rows(taken: &str) -> (Option<i32>, Vec<Value>) {
-    let program = env!("CARGO_BIN_EXE_tapetum");
-    let output = Command::new("setpriv")
-        .args([
-            "--bounding-set",
-            if taken.is_empty() { "+all" } else { taken },
-        ])
-        .args([program, "doctor", "--json"])
+fn without(taken: &str, arguments: &[&str]) -> Output {
+    let taken = if taken.is_empty() { "+all" } else { taken };
+    Command::new("setpriv")
+        .args(["--bounding-set", taken, env!("CARGO_BIN_EXE_tapetum")])
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
-        .expect("setpriv (Debian: util-linux)");
+        .expect("setpriv (Debian: util-linux)")
+}
+
+fn rows(taken: &str) -> (Option<i32>, Vec<Value>) {
+    let output = without(taken, &["doctor", "--json"]);
     let rows = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
         panic!(
             "{taken}: {error}: {}",
@@ -49,9 +51,9 @@ fn same_everywhere(row: &Value) -> Value {
 #[test]
 fn each_privilege_is_a_row() {
     if !is_root() {
-        let _ = writeln!(
-            std::io::stderr(),
-            "skipped: doctor: taking privileges away needs root"
+        skip(
+            "doctor without privileges",
+            "taking privileges away needs root",
         );
         return;
     }
@@ -72,6 +74,23 @@ fn each_privilege_is_a_row() {
     }
     let text = serde_json::to_string_pretty(&seen).expect("JSON") + "\n";
     compare("doctor.json", &text);
+}
+
+#[test]
+fn what_cannot_observe_does_not_run() {
+    if !is_root() {
+        skip(
+            "run without privileges",
+            "taking privileges away needs root",
+        );
+        return;
+    }
+    let output = without("-bpf,-sys_admin", &["run", "-c", "config/demo.toml"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    let row = "error: tracepoint inet_sock_set_state: present, but CAP_BPF is missing: ";
+    assert!(told.starts_with(row), "{told}");
+    assert!(told.contains("give the process CAP_BPF"), "{told}");
 }
 
 fn is_root() -> bool {

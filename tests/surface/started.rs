@@ -1,10 +1,10 @@
 //! Every shipped file, started: each in a network namespace of its own, so that its ports are free.
 
-use std::io::Write as _;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use tapetum_config::shipped::SHIPPED;
+use tapetum_lab::skip;
 
 use crate::run;
 
@@ -23,7 +23,7 @@ impl Drop for Started {
 #[test]
 fn every_shipped_file_gets_ready_and_stops() {
     if let Some(reason) = missing() {
-        let _ = writeln!(std::io::stderr(), "skipped: shipped files: {reason}");
+        skip("shipped files", &reason);
         return;
     }
     // At once: those whose backend is not there take all their time to stop.

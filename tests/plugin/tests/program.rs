@@ -6,6 +6,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use tapetum_lab::skip;
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn program() -> Command {
@@ -64,7 +66,7 @@ fn it_runs() {
         let told = String::from_utf8_lossy(&doctor.stdout);
         let reason = told.lines().find(|line| line.starts_with("missing"));
         let reason = reason.unwrap_or("nothing can be observed here");
-        let _ = writeln!(std::io::stderr(), "skipped: plugin: {reason}");
+        skip("plugin", reason);
         return;
     }
     let (wanted, other) = (listener(), listener());
