@@ -107,10 +107,15 @@ struct Backend(Arc<Shared>);
 /// A test's hand on an exporter that asks.
 pub struct Asker {
     pub(crate) number: i64,
-    questions: mpsc::Sender<oneshot::Sender<Vec<Batch>>>,
+    questions: mpsc::Sender<Question>,
 }
 
-struct Questions(AsyncMutex<mpsc::Receiver<oneshot::Sender<Vec<Batch>>>>);
+enum Question {
+    Collect(oneshot::Sender<Vec<Batch>>),
+    Panic,
+}
+
+struct Questions(AsyncMutex<mpsc::Receiver<Question>>);
 
 struct Asking(Arc<Questions>);
 
@@ -300,8 +305,13 @@ impl Asker {
     /// Asks for what the pipelines hold. `None`: the exporter is gone.
     pub async fn collect(&self) -> Option<Vec<Batch>> {
         let (answer, outcome) = oneshot::channel();
-        let _ = self.questions.send(answer).await;
+        let _ = self.questions.send(Question::Collect(answer)).await;
         outcome.await.ok()
+    }
+
+    /// Makes it panic.
+    pub async fn panic(&self) {
+        let _ = self.questions.send(Question::Panic).await;
     }
 }
 
@@ -313,7 +323,8 @@ impl Serve for Asking {
             tokio::select! {
                 biased;
                 question = questions.recv() => match question {
-                    Some(answer) => {
+                    Some(Question::Panic) => panic!("told to"),
+                    Some(Question::Collect(answer)) => {
                         let _ = answer.send(scrape.collect().await);
                     }
                     None => stop.wait().await,

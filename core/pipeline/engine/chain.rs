@@ -220,6 +220,8 @@ impl Stage {
 
     fn schedule(&mut self) {
         let every = self.processor.as_ref().and_then(|own| own.flush_every());
+        // Without a pause nothing else would ever be done.
+        let every = every.filter(|every| !every.is_zero());
         self.flush_at = every.map(|every| Instant::now() + every);
     }
 }

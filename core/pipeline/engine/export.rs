@@ -84,7 +84,10 @@ impl Sender {
             };
             // Its encoder, if it is not what failed, goes on filling the queue.
             let _ = caught(|| drop(export));
-            export = self.rebuild(why).await;
+            let Some(anew) = self.rebuild(why).await else {
+                return;
+            };
+            export = anew;
         }
     }
 
@@ -192,14 +195,20 @@ impl Sender {
         self.ward.standing().note(note);
     }
 
-    async fn rebuild(&mut self, mut why: String) -> Box<dyn Export> {
+    /// Makes it anew; `None`: there is nothing to send any more.
+    async fn rebuild(&mut self, mut why: String) -> Option<Box<dyn Export>> {
         loop {
-            sleep(self.ward.fell(&why)).await;
+            let wait = self.ward.fell(&why);
+            tokio::select! {
+                biased;
+                () = self.front.queue.done() => return None,
+                () = sleep(wait) => {}
+            }
             match self.maker.exporter() {
                 Ok(Exporter::Push { encode, export }) => {
                     self.front.install(encode);
                     self.ward.rose();
-                    return export;
+                    return Some(export);
                 }
                 Ok(Exporter::Pull(_)) => "it is no longer one that is sent to".clone_into(&mut why),
                 Err(error) => why = error.message,

@@ -154,8 +154,10 @@ impl Front {
             }
         }
         for message in prepared.messages {
-            if prepared.full == Full::Block {
-                self.queue.room(message.cost_bytes()).await;
+            let cost = message.cost_bytes();
+            if prepared.full == Full::Block && self.queue.is_short_of(cost) {
+                self.tell();
+                self.queue.room(cost).await;
             }
             let waiting = Waiting {
                 message,

@@ -123,7 +123,8 @@ impl Queue {
                 room = self.fits(&state, cost);
             }
         }
-        state.overflown |= !room || !pushed.evicted.is_empty();
+        // What never fits says nothing of how full it is.
+        state.overflown |= cost <= self.size_bytes && (!room || !pushed.evicted.is_empty());
         if room {
             state.bytes += cost;
             state.waiting.push_back(waiting);
@@ -135,21 +136,21 @@ impl Queue {
         pushed
     }
 
+    /// Whether a message of `cost` would have to wait for room.
+    pub(crate) fn is_short_of(&self, cost: u64) -> bool {
+        let mut state = self.lock();
+        let short = cost <= self.size_bytes && !self.fits(&state, cost) && !state.closed;
+        state.overflown |= short;
+        short
+    }
+
     /// Waits until a message of `cost` fits; at once if it never will.
     pub(crate) async fn room(&self, cost: u64) {
         loop {
             let left = self.left.notified();
             tokio::pin!(left);
             left.as_mut().enable();
-            let closed = {
-                let mut state = self.lock();
-                if cost > self.size_bytes || self.fits(&state, cost) {
-                    return;
-                }
-                state.overflown = true;
-                state.closed
-            };
-            if closed {
+            if !self.is_short_of(cost) {
                 return;
             }
             left.await;
@@ -169,6 +170,19 @@ impl Queue {
                 }
                 if state.closed {
                     return None;
+                }
+            }
+            self.came.notified().await;
+        }
+    }
+
+    /// Waits until the queue is closed and empty.
+    pub(crate) async fn done(&self) {
+        loop {
+            {
+                let state = self.lock();
+                if state.closed && state.waiting.is_empty() {
+                    return;
                 }
             }
             self.came.notified().await;
@@ -217,7 +231,7 @@ impl Queue {
 
     pub(crate) fn level(&self) -> Pressure {
         let state = self.lock();
-        if state.overflown || state.bytes * 10 >= self.size_bytes * 9 {
+        if (state.overflown && state.bytes > 0) || state.bytes * 10 >= self.size_bytes * 9 {
             Pressure::Full
         } else if state.bytes * 2 > self.size_bytes {
             Pressure::Some

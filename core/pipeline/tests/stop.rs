@@ -197,3 +197,23 @@ async fn what_stands_at_the_door_of_a_pipeline_that_is_cut_off_is_counted() {
     let door = books.of(Kind::Receiver, "second", Some("main")).unwrap();
     assert_eq!(tally.dropped + door.dropped, 15);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_does_not_wait_for_an_exporter_that_has_nothing_to_send() {
+    let (source, sink) = (Source::default(), Sink::default());
+    sink.always(Step::Panic);
+    let graph = Graph::default()
+        .source("in", &source)
+        .sink("out", &sink)
+        .pipeline("main", &["in"], &[], &["out"]);
+    let running = Engine::start(graph.spec(), options(1)).await.unwrap();
+    for pause in [20, 20, 20, 20, 20, 20, 1] {
+        source.send(sample::connections(1)).await.unwrap();
+        sleep(Duration::from_secs(pause)).await;
+    }
+    assert!(
+        !running.health().ready,
+        "it is to be made anew in some seconds"
+    );
+    assert_eq!(running.stop().await.took, Duration::ZERO);
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tapetum_model::{Batch, Origin};
 use tapetum_pipeline::{Answer, Engine, Kind, Running, Tally};
-use tapetum_testkit::{Event, Graph, Sink, Source, Step, Work, options, sample};
+use tapetum_testkit::{Asker, Event, Graph, Sink, Source, Step, Work, options, sample};
 use tokio::time::sleep;
 
 fn book(running: &Running, kind: Kind, id: &str) -> Tally {
@@ -173,4 +173,26 @@ async fn a_component_that_always_fails_is_tried_ever_more_seldom() {
     assert!((15..=40).contains(&work.built()), "{}", work.built());
     let tally = book(&running, Kind::Processor, "work");
     assert_eq!((tally.taken, tally.dropped), (600, 600));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exporter_that_asks_is_made_anew_too() {
+    let (source, asker) = (Source::default(), Asker::default());
+    let graph = Graph::default()
+        .source("in", &source)
+        .asker("ask", &asker)
+        .pipeline("main", &["in"], &[], &["ask"]);
+    let running = Engine::start(graph.spec(), options(1)).await.unwrap();
+    asker.panic().await;
+    sleep(Duration::from_millis(1)).await;
+    let health = running.health();
+    assert!(
+        health.text.contains("exporter `ask`: not ready: failed"),
+        "{}",
+        health.text
+    );
+    sleep(Duration::from_millis(100)).await;
+    assert!(running.health().ready);
+    assert!(asker.collect().await.is_some());
+    assert!(running.stop().await.cut_off.is_empty());
 }

@@ -100,6 +100,43 @@ async fn a_queue_that_blocks_passes_the_wait_on() {
         assert_eq!(answer, Some(Answer::Accepted));
     }
     assert_eq!(begun.elapsed(), Duration::from_secs(8));
+    assert_eq!(source.pressure().await, Some(Pressure::Full));
     let report = running.stop().await;
     assert_eq!((sink.items(), report.took), (100, Duration::from_secs(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pressure_rises_and_falls_with_the_queues_behind_a_receiver() {
+    let (source, other, sink) = (Source::default(), Source::default(), Sink::of_items(100));
+    sink.always(Step::Slow(Duration::from_secs(1)));
+    let graph = one(&source, &sink)
+        .queue(10 * cost(1), None)
+        .source("other", &other)
+        .sink("free", &Sink::default())
+        .pipeline("main", &["in"], &[], &["out"])
+        .pipeline("beside", &["other"], &[], &["free"]);
+    let running = Engine::start(graph.spec(), options(1)).await.unwrap();
+    let mut told = Vec::new();
+    for _ in 0..10 {
+        source.send(sample::connections(1)).await.unwrap();
+        told.extend(source.pressure().await);
+    }
+    let expected = [
+        [Pressure::None; 5].as_slice(),
+        &[Pressure::Some; 3],
+        &[Pressure::Full; 2],
+    ];
+    assert_eq!(told, expected.concat());
+    assert_eq!(
+        other.pressure().await,
+        Some(Pressure::None),
+        "it is not before that queue"
+    );
+    sleep(Duration::from_millis(3_500)).await;
+    assert_eq!(source.pressure().await, Some(Pressure::Some));
+    sleep(Duration::from_secs(7)).await;
+    // A message that never fits says nothing of how full the queue is.
+    source.send(sample::connections(50)).await.unwrap();
+    assert_eq!(source.pressure().await, Some(Pressure::None));
+    drop(running);
 }
