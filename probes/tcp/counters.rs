@@ -1,6 +1,6 @@
 //! What the programs count about themselves, read from their one page of counters.
 
-use super::record::kind;
+use super::parse::kind;
 
 /// Counts since [`Probe::start`](super::Probe::start); only `tracked` and `listeners` go down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -30,6 +30,7 @@
 
 mod counters;
 mod end;
+mod parse;
 mod probe;
 mod record;
 #[cfg(test)]

@@ -13,7 +13,8 @@ use thiserror::Error;
 use super::counters::{
     self, Counters, ProgramStats, SWEEP_BEGAN_NS, SWEEP_LOST, SWEEP_ROWS, WORDS,
 };
-use super::record::{Event, dispatch};
+use super::parse::dispatch;
+use super::record::Event;
 use super::{LINGER, LISTENERS_MAX, Options};
 use crate::loader::{Host, IterLink, LoadError, Missing, Object, Setting, TCP_HOOKS};
 

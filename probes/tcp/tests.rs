@@ -1,6 +1,6 @@
 //! The records, and what is decided from them.
 
-use super::record::dispatch;
+use super::parse::dispatch;
 use super::{End, Event, Failure, Options, Role, Row, flags};
 
 /// A row as the kernel would write it: its own bytes, with kind and length in front.
@@ -59,6 +59,32 @@ fn bytes_that_are_no_record_are_refused_and_hand_on_nothing() {
         );
         assert_eq!(handed_on, 0);
     }
+}
+
+#[test]
+fn sockets_that_did_not_move_come_one_by_one_and_never_more_than_there_is_room_for() {
+    let mut told = vec![0_u8; 24 + 8 * 64];
+    told[..2].copy_from_slice(&10_u16.to_ne_bytes());
+    told[2..4].copy_from_slice(&536_u16.to_ne_bytes());
+    told[4..8].copy_from_slice(&3_u32.to_ne_bytes());
+    told[8..12].copy_from_slice(&2_u32.to_ne_bytes());
+    told[16..24].copy_from_slice(&9_u64.to_ne_bytes());
+    told[24..32].copy_from_slice(&7_u64.to_ne_bytes());
+    told[32..40].copy_from_slice(&8_u64.to_ne_bytes());
+    let mut ids = Vec::new();
+    assert!(dispatch(&told, &mut |event| {
+        if let Event::Unchanged {
+            id,
+            sweep: 3,
+            at_ns: 9,
+        } = event
+        {
+            ids.push(id);
+        }
+    }));
+    assert_eq!(ids, [7, 8]);
+    told[8..12].copy_from_slice(&65_u32.to_ne_bytes());
+    assert!(!dispatch(&told, &mut |_| {}));
 }
 
 #[test]
