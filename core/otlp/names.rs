@@ -166,8 +166,29 @@ pub fn attribute(attr: &Attr) -> Cow<'_, str> {
 /// Whether the near end of a span says it as an attribute of the resource.
 #[must_use]
 pub fn of_resource(attr: &Attr) -> bool {
-    *attr < Attr::K8sWorkloadName
-        || matches!(attr, Attr::ContainerId | Attr::HostName | Attr::Custom(_))
+    matches!(
+        attr,
+        Attr::ServiceName
+            | Attr::ServiceNamespace
+            | Attr::ServiceInstanceId
+            | Attr::ServiceVersion
+            | Attr::K8sNamespaceName
+            | Attr::K8sPodName
+            | Attr::K8sPodUid
+            | Attr::K8sContainerName
+            | Attr::K8sNodeName
+            | Attr::K8sDeploymentName
+            | Attr::K8sStatefulSetName
+            | Attr::K8sDaemonSetName
+            | Attr::K8sJobName
+            | Attr::K8sCronJobName
+            | Attr::K8sReplicaSetName
+            | Attr::K8sClusterName
+            | Attr::K8sClusterUid
+            | Attr::ContainerId
+            | Attr::HostName
+            | Attr::Custom(_)
+    )
 }
 
 /// Whether the far end of a span says it, behind `source.` or `destination.`.

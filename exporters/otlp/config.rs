@@ -35,7 +35,7 @@ pub(super) const OPTIONS: &[Opt] = &[
         default: Some("\"gzip\""),
         optional: false,
         help: "how requests are compressed; what the server refuses is replaced: zstd by gzip, gzip by none",
-        why: "every server takes it, and spans shrink to a tenth; zstd is cheaper where it is taken",
+        why: "every server takes it, and spans shrink to an eighth; zstd is cheaper where it is taken",
     },
     Opt {
         key: "headers",
