@@ -37,13 +37,19 @@ impl Count {
     fn parse(line: &Value) -> Option<Self> {
         Some(Self {
             id: line["id"].as_u64()?,
-            local: line["local"].as_str()?.parse().ok()?,
-            peer: line["peer"].as_str()?.parse().ok()?,
+            local: address(&line["local"])?,
+            peer: address(&line["peer"])?,
             sent: line["sent"].as_u64()?,
             received: line["received"].as_u64()?,
             end: line["end"].as_str()?.to_owned(),
         })
     }
+}
+
+/// An address as it is on the wire: a socket of both families calls an IPv4 address a mapped one.
+fn address(value: &Value) -> Option<SocketAddr> {
+    let address: SocketAddr = value.as_str()?.parse().ok()?;
+    Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
 }
 
 /// A receiver in a pod.

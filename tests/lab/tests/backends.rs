@@ -96,6 +96,13 @@ fn the_collector_takes_spans_and_metrics() -> Result<()> {
     )?;
     let received = server.counts(30)?;
     let ledger = agent.ledger_until("both ends", |l| l.has_ended(&sent, &received))?;
+    let own = [collector.otlp(), "127.0.0.1:9465", "127.0.0.1:9464"];
+    for address in own {
+        assert!(
+            ledger.of_server(address.parse()?).is_empty(),
+            "what the agent does itself: {address}"
+        );
+    }
     // Ending drains: what was to be sent has been taken.
     assert!(agent.stop()?.success());
     let log = collector.log();

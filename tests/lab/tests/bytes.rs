@@ -1,7 +1,7 @@
 //! Payload to the byte: what the agent says of each end equals what the counting peers say, whatever
 //! happens on the way.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 
 use anyhow::Result;
 use tapetum_lab::{
@@ -44,7 +44,10 @@ impl Scene {
         if asked != server {
             self.near.publish(asked, &[server])?;
         }
-        let receiver = Server::start(&self.server, server)?;
+        self.compare(&Server::start(&self.server, server)?, asked, plan)
+    }
+
+    fn compare(&self, receiver: &Server, asked: SocketAddr, plan: Plan) -> Result<()> {
         let sent = traffic::send(&self.client, &Plan { to: asked, ..plan })?;
         let received = receiver.counts(sent.len())?;
         let ledger = self
@@ -132,6 +135,21 @@ fn over_ipv6() -> Result<()> {
     };
     let (server, asked) = scene.v6(1);
     scene.judge(server, asked, some(Ending::ServerFin))
+}
+
+#[test]
+fn over_ipv4_to_a_listener_of_both_families() -> Result<()> {
+    let test = "over_ipv4_to_a_listener_of_both_families";
+    let Some(scene) = Scene::set(test)? else {
+        return Ok(());
+    };
+    let (server, _) = scene.v4(1);
+    let any = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), server.port());
+    scene.compare(
+        &Server::start(&scene.server, any)?,
+        server,
+        some(Ending::Fin),
+    )
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! One connection, one trace: two agents that never talk say the same of both of its ends.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Result;
 use tapetum_lab::{
     Agent, Lab, Ledger, Pipelines, Server, Span, Talk,
     peer::Plan,
+    tools::kernel_counter,
     traffic::{self, Count},
+    until,
 };
 
 /// Both ends as one agent tells them: the client's span, the server's its child.
@@ -109,5 +111,85 @@ fn an_older_connection_says_its_own_period_and_the_whole() -> Result<()> {
         here.received - before.received
     );
     assert_eq!(server.count("flow.bytes.received.total"), here.sent);
+    Ok(())
+}
+
+/// Echoes twice what comes; takes data with a SYN.
+const FAST_SERVER: &str = "
+import socket, sys
+server = socket.socket()
+server.setsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN, 16)
+server.bind((sys.argv[1], int(sys.argv[2])))
+server.listen()
+print('listening', flush=True)
+while True:
+    end, _ = server.accept()
+    end.sendall(end.recv(1000) * 2)
+    end.close()
+";
+/// Sends 500 bytes with each SYN, once it has the cookie for it; prints the ports that it had.
+const FAST_CLIENT: &str = "
+import socket, sys
+for _ in range(3):
+    end = socket.socket()
+    end.sendto(b'x' * 500, socket.MSG_FASTOPEN, (sys.argv[1], int(sys.argv[2])))
+    left = 1000
+    while left:
+        left -= len(end.recv(left))
+    print(end.getsockname()[1])
+    end.close()
+";
+
+#[test]
+fn data_in_the_syn_changes_no_id_and_no_byte() -> Result<()> {
+    let test = "data_in_the_syn_changes_no_id_and_no_byte";
+    let Some(mut lab) = Lab::to_judge(test, &["curl", "nstat", "python3"])? else {
+        return Ok(());
+    };
+    let node = lab.node("a")?;
+    let (client, server_pod) = (node.pod("client")?, node.pod("server")?);
+    for pod in [&client, &server_pod] {
+        pod.sysctl(&["net/ipv4/tcp_fastopen=3"])?;
+    }
+    let agent = Agent::start(&node, "agent", &Pipelines::default())?;
+    let address = SocketAddr::new(server_pod.v4(), lab.port(1));
+    let (host, port) = (address.ip().to_string(), address.port().to_string());
+    let mut command = server_pod.command("python3");
+    let server = server_pod.start(
+        "fast-server",
+        command.args(["-c", FAST_SERVER, &host, &port]),
+    )?;
+    until("the server to listen", Duration::from_secs(10), || {
+        Ok(server.output().contains("listening").then_some(()))
+    })?;
+    let ports = client.run("python3", &["-c", FAST_CLIENT, &host, &port])?;
+    assert!(
+        kernel_counter(&client, "TcpExtTCPFastOpenActive")? >= 2,
+        "data left with the SYN"
+    );
+
+    for port in ports.lines() {
+        let local = SocketAddr::new(client.v4(), port.parse()?);
+        let here = Count {
+            id: 1,
+            local,
+            peer: address,
+            sent: 500,
+            received: 1000,
+            end: String::new(),
+        };
+        let there = Count {
+            local: address,
+            peer: local,
+            ..here.clone()
+        };
+        let (sent, received) = ([(1, here.clone())].into(), [(1, there.clone())].into());
+        let ledger = agent.ledger_until("both ends", |l| l.has_ended(&sent, &received))?;
+        let (client, server) = pair(&ledger, &here, &there);
+        for (span, out, back) in [(&client, 500, 1000), (&server, 1000, 500)] {
+            assert_eq!(span.count("flow.bytes.sent"), out, "{span:#?}");
+            assert_eq!(span.count("flow.bytes.received"), back, "{span:#?}");
+        }
+    }
     Ok(())
 }
