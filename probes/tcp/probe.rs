@@ -18,7 +18,7 @@ use super::record::Event;
 use super::{LINGER, LISTENERS_MAX, Options};
 use crate::loader::{Host, IterLink, LoadError, Missing, Object, Setting, TCP_HOOKS};
 
-static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcp.o"));
+pub(super) static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcp.o"));
 
 /// The running TCP probe. Dropping it detaches everything and frees the sockets' storage.
 pub struct Probe {

@@ -255,7 +255,7 @@ impl Row {
             };
             if role == Role::Server && self.has(flags::ISN) {
                 self.isn_own = self.isn_own.wrapping_sub(1);
-                self.bytes_sent += 1;
+                self.bytes_sent = self.bytes_sent.saturating_add(1);
             }
         }
         self

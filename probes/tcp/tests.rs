@@ -1,7 +1,11 @@
 //! The records, and what is decided from them.
 
 use super::parse::dispatch;
+use super::probe::OBJECT;
 use super::{End, Event, Failure, Options, Role, Row, flags};
+use crate::loader::{
+    Attach, Capability, Hook, Host, Need, Object, Setting, Status, TCP_HOOKS, checks, facts,
+};
 
 /// A row as the kernel would write it: its own bytes, with kind and length in front.
 fn bytes(kind: u16, row: &Row) -> Vec<u8> {
@@ -85,6 +89,43 @@ fn sockets_that_did_not_move_come_one_by_one_and_never_more_than_there_is_room_f
     assert_eq!(ids, [7, 8]);
     told[8..12].copy_from_slice(&65_u32.to_ne_bytes());
     assert!(!dispatch(&told, &mut |_| {}));
+}
+
+#[test]
+fn no_damage_to_a_record_is_too_strange() {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut some = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % below as u64).expect("small")
+    };
+    let lengths = [16_usize, 40, 232, 536, 544];
+    let mut understood = 0;
+    for _ in 0..20_000 {
+        let length = lengths[some(lengths.len())];
+        let mut bytes: Vec<u8> = (0..length).map(|_| some(256) as u8).collect();
+        bytes[..2].copy_from_slice(&(some(12) as u16).to_ne_bytes());
+        bytes[2..4].copy_from_slice(&(length as u16).to_ne_bytes());
+        understood += usize::from(dispatch(&bytes, &mut |event| {
+            // Reading everything that a record offers must not panic either.
+            if let Event::Opened(row) | Event::Closed(row) = event {
+                let _ = (
+                    row.local(),
+                    row.peer(),
+                    row.comm(),
+                    row.role(),
+                    row.end(),
+                    row.failure(),
+                );
+                let _ = row.assume(Role::Server);
+            }
+        }));
+    }
+    assert!(
+        understood > 100,
+        "{understood} were records: the test damages too much"
+    );
 }
 
 #[test]
@@ -196,4 +237,51 @@ fn the_ring_holds_a_whole_sweep_of_the_maximum() {
         ..Options::default()
     };
     assert_eq!(small.ring_size_bytes(), 8_192);
+}
+
+/// The TCP programs hung on what this kernel does not have, or on what they do not fit.
+const ODD_HOOKS: [Hook; 3] = [
+    Hook {
+        attach: Attach::Tracepoint("no_such_tracepoint"),
+        ..TCP_HOOKS[5]
+    },
+    // One argument where the program reads three: as if the tracepoint had changed.
+    Hook {
+        attach: Attach::Tracepoint("tcp_destroy_sock"),
+        need: Need::Optional,
+        ..TCP_HOOKS[0]
+    },
+    TCP_HOOKS[3],
+];
+
+#[test]
+fn a_program_that_this_kernel_does_not_take_costs_only_itself() {
+    let host = Host::default();
+    let facts = facts(&host, &TCP_HOOKS);
+    if !(facts.may(Capability::Bpf) && facts.may(Capability::Perfmon)) {
+        eprintln!("SKIP: CAP_BPF and CAP_PERFMON are needed to load programs");
+        return;
+    }
+    let setting = Setting {
+        config: &[1, 1, 1_000],
+        map_size: ("ring", 4_096),
+    };
+    let mut object = Object::load(OBJECT, &ODD_HOOKS, setting, &host).expect("the rest loads");
+    object.attach().expect("the rest attaches");
+    let missing: Vec<_> = object
+        .missing()
+        .iter()
+        .map(|missing| missing.hook.program)
+        .collect();
+    assert_eq!(missing, ["cgroup_made", "set_state"]);
+    assert!(
+        object
+            .missing()
+            .iter()
+            .all(|missing| !missing.why.is_empty())
+    );
+    let rows = checks(&facts, &ODD_HOOKS, object.missing());
+    let hooks = rows.iter().filter(|row| row.id.starts_with("hook."));
+    let status: Vec<_> = hooks.map(|row| row.status).collect();
+    assert_eq!(status, [Status::Missing, Status::Missing, Status::Ok]);
 }

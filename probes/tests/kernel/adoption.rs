@@ -1,11 +1,12 @@
 //! Connections and listeners that are older than the probe.
 
-use std::net::TcpListener;
+use std::io::Read;
+use std::net::{Shutdown, TcpListener};
 use std::process;
 
 use tapetum_probes::tcp::{End, Options, Role, flags};
 
-use super::watch::{Watch, What, carry, finish, pair};
+use super::watch::{Watch, What, carry, finish, pair, run};
 
 #[test]
 fn what_is_older_than_the_probe_is_adopted_with_its_roles_and_numbers() {
@@ -120,4 +121,80 @@ fn a_connection_of_a_listener_that_nobody_knows_is_tracked_without_its_process()
     assert_ne!(accepted.cgroup_id, 0);
     finish(client, server);
     assert_eq!(watch.until(What::Closed, 2).len(), 2);
+}
+
+#[test]
+fn a_half_closed_connection_is_adopted_with_its_fin_left_out() {
+    let before = || {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let (client, server) = pair(&listener);
+        carry(&client, &server, 1_000);
+        client.shutdown(Shutdown::Write).expect("half closed");
+        assert_eq!((&server).read(&mut [0; 8]).expect("an end"), 0);
+        (listener, client, server)
+    };
+    let Some((mut watch, (_listener, client, server))) =
+        Watch::start_after(&Options::default(), before)
+    else {
+        return;
+    };
+    watch.probe.adopt().expect("adopts");
+    watch.drain();
+    let adopted = watch.of(What::Adopted);
+    let of = |role| {
+        *adopted
+            .iter()
+            .find(|row| row.role() == role)
+            .expect("a role each")
+    };
+    let (near, far) = (of(Role::Client), of(Role::Server));
+    assert_eq!((near.bytes_sent, far.bytes_received), (1_000, 1_000));
+    assert_eq!((near.isn_own, near.isn_peer), (far.isn_peer, far.isn_own));
+    assert!(near.has(flags::FIN_SENT) && far.has(flags::FIN_RECEIVED));
+    carry(&server, &client, 77);
+    drop((client, server));
+    let closed = watch.until(What::Closed, 2);
+    let far = closed.iter().find(|row| row.id == far.id).expect("closed");
+    assert_eq!((far.bytes_sent, far.bytes_received), (77, 1_000));
+}
+
+/// A drop in the sender's own firewall is counted as sent but not as sent again: then the counters of
+/// an adopted socket do not tell which end it is, and whoever knows says so.
+#[test]
+fn where_the_sender_itself_dropped_the_role_is_left_to_who_knows_it() {
+    const BYTES: usize = 20_000_000;
+    let before = || {
+        run("nft add table ip t");
+        run("nft add chain ip t out { type filter hook output priority 0 ; }");
+        run("nft add rule ip t out meta l4proto tcp numgen random mod 100 < 2 drop");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let (client, server) = pair(&listener);
+        carry(&client, &server, BYTES);
+        run("nft delete table ip t");
+        (listener, client, server)
+    };
+    let Some((mut watch, (listener, client, server))) =
+        Watch::start_after(&Options::default(), before)
+    else {
+        return;
+    };
+    watch.probe.adopt().expect("adopts");
+    watch.drain();
+    let port = listener.local_addr().expect("bound").port();
+    let adopted = watch.of(What::Adopted);
+    let of = |local: bool| {
+        let found = adopted.iter().find(|row| (row.local_port == port) == local);
+        *found.expect("both ends")
+    };
+    assert_eq!(of(false).role(), Role::Unknown);
+    let (near, far) = (
+        of(false).assume(Role::Client),
+        of(true).assume(Role::Server),
+    );
+    assert_eq!((near.isn_own, near.isn_peer), (far.isn_peer, far.isn_own));
+    assert_eq!(
+        (near.bytes_sent, far.bytes_received),
+        (BYTES as u64, BYTES as u64)
+    );
+    finish(client, server);
 }
