@@ -16,6 +16,7 @@ mod recent;
 mod tests;
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -156,6 +157,11 @@ impl Names {
         }
         let file = fs::read_to_string(self.proc.join(format!("{pid}/cgroup"))).ok()?;
         let path: Arc<str> = hierarchies::path_in(hierarchy, &file)?.into();
+        // The process may have moved on, or another has its number now.
+        let folder = self.hierarchies.folder(hierarchy, &path)?;
+        if fs::metadata(folder).is_ok_and(|folder| folder.ino() != id) {
+            return None;
+        }
         self.paths.insert((hierarchy, id), Arc::clone(&path));
         Some(path)
     }

@@ -1,7 +1,5 @@
 //! Names on a made-up host: cgroups are folders of a temporary directory, ids their inode numbers.
 
-use std::os::unix::fs::MetadataExt as _;
-
 use super::*;
 
 const ID: &str = "3f4a9c8e7d6b5a493827161504f3e2d1c0b9a8978685746352413f2e1d0c9b8a";
@@ -183,6 +181,20 @@ fn what_was_missed_is_read_from_the_process_and_an_unknown_is_not_remembered() {
         names.entity(&creator).name().map(|name| &**name),
         Some("app-server")
     );
+}
+
+#[test]
+fn a_process_that_moved_on_does_not_lend_its_new_name() {
+    let host = MadeUp::new(&["system.slice/other.service"], &[]);
+    host.process(4711, "app", "0::/system.slice/other.service\n");
+    let creator = Creator {
+        cgroup_id: 1,
+        pid: 4711,
+        comm: "app",
+        ..Creator::default()
+    };
+    let entity = host.names().entity(&creator);
+    assert_eq!(entity.name().map(|name| &**name), Some("app"));
 }
 
 #[test]

@@ -104,7 +104,7 @@ pub(super) fn bound(settings: &Settings) -> Bound {
     let Ok(config) = settings.read::<Config>() else {
         return Bound::default();
     };
-    let connections = u64::from(config.max_connections) * tracked::BOUND_BYTES;
+    let connections = config.places() as u64 * tracked::BOUND_BYTES;
     let batches = (BATCHES_MAX * ROWS_MAX * size_of::<Connection>()) as u64;
     Bound {
         user_bytes: connections + batches + listeners::BOUND_BYTES + identity::BOUND_BYTES,
@@ -113,6 +113,12 @@ pub(super) fn bound(settings: &Settings) -> Bound {
 }
 
 impl Config {
+    /// Places in the table: some more than the kernel tracks, because what closed stays for a moment.
+    pub(super) fn places(&self) -> usize {
+        let most = self.max_connections as usize;
+        most + most / 8 + ROWS_MAX
+    }
+
     /// What the probe needs to know.
     pub(super) fn probe(&self) -> Options {
         Options {

@@ -2,10 +2,11 @@
 //! in one go, and sweeps on time. It never waits for a pipeline but where a batch has no place to go;
 //! then the ring fills, and what finds no room there is counted and found again.
 
+use std::mem;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tapetum_model::{Batch, Loss, Origin, Payload, Records, Window};
+use tapetum_model::{Batch, Connection, Loss, Origin, Payload, Records, UnixNanos, Window};
 use tapetum_pipeline::{Context, RunError};
 use tapetum_probes::conntrack::Conntrack;
 use tapetum_probes::loader;
@@ -47,7 +48,7 @@ pub(super) struct Watch {
     tell: Tell,
     context: Context,
     sweep: Duration,
-    window_start: tapetum_model::UnixNanos,
+    window_start: UnixNanos,
 }
 
 /// The task is gone: nobody takes batches any more.
@@ -70,7 +71,7 @@ impl Watch {
         let rules = Rules {
             interval_ns: nanos(config.interval.0),
             sweep_ns: nanos(config.sweep.0),
-            connections_max: config.max_connections as usize,
+            connections_max: config.places(),
             exclude: Exclude::new(&config.exclude, std::process::id(), &context.telemetry),
         };
         let random = random_key(&options.host.proc)
@@ -179,7 +180,7 @@ impl Watch {
         probe.drain(&mut |event| {
             table.on(event);
             if table.rows.len() >= ROWS_MAX && !gone {
-                std::mem::swap(&mut full, &mut table.rows);
+                mem::swap(&mut full, &mut table.rows);
                 gone = ship(&mut full, tell.loss(), context, window_start, out).is_err();
             }
         });
@@ -247,27 +248,29 @@ impl From<ProbeError> for End {
     }
 }
 
-/// Hands the rows over as a batch whose window follows on the last one's.
+/// Hands the rows over as batches whose windows follow on each other.
 fn ship(
-    rows: &mut Vec<tapetum_model::Connection>,
-    loss: Loss,
+    rows: &mut Vec<Connection>,
+    mut loss: Loss,
     context: &Context,
-    window_start: &mut tapetum_model::UnixNanos,
+    window_start: &mut UnixNanos,
     out: &Sender<Batch>,
 ) -> Result<(), Gone> {
-    let end = context.clock.now().unix;
-    let window = Window {
-        start: *window_start,
-        end,
-    };
-    *window_start = end;
-    let batch = Batch {
-        payload: Payload::Records(Records::Connections(std::mem::take(rows))),
-        window,
-        loss,
-        origin: Origin::Kernel,
-    };
-    out.blocking_send(batch).map_err(|_| Gone)
+    while !rows.is_empty() {
+        let rest = rows.split_off(rows.len().min(ROWS_MAX));
+        let end = context.clock.now().unix;
+        let batch = Batch {
+            payload: Payload::Records(Records::Connections(mem::replace(rows, rest))),
+            window: Window {
+                start: mem::replace(window_start, end),
+                end,
+            },
+            loss: mem::take(&mut loss),
+            origin: Origin::Kernel,
+        };
+        out.blocking_send(batch).map_err(|_| Gone)?;
+    }
+    Ok(())
 }
 
 /// Asks connection tracking, where this process may: not more often than a burst of connections can
