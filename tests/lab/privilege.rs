@@ -16,6 +16,23 @@ const CAPABILITIES: [(&str, u32); 4] = [
     ("CAP_BPF", 39),
 ];
 
+/// Programs that every lab is built with.
+const BASICS: [&str; 6] = ["ip", "nft", "nsenter", "unshare", "kill", "curl"];
+/// Where a program comes from if its package has another name (Debian's).
+const PACKAGES: [(&str, &str); 11] = [
+    ("ip", "iproute2"),
+    ("ss", "iproute2"),
+    ("nstat", "iproute2"),
+    ("nft", "nftables"),
+    ("nsenter", "util-linux"),
+    ("unshare", "util-linux"),
+    ("setpriv", "util-linux"),
+    ("kill", "procps"),
+    ("nginx", "nginx-light"),
+    ("promtool", "prometheus"),
+    ("go", "golang"),
+];
+
 /// One sentence that says what this machine lacks for a lab with these extra programs, or nothing.
 #[must_use]
 pub fn missing(tools: &[&str]) -> Option<String> {
@@ -42,17 +59,10 @@ pub fn missing(tools: &[&str]) -> Option<String> {
     if cgroup::mount().is_none() {
         return Some("needs cgroup v2: none is mounted under /sys/fs/cgroup".to_owned());
     }
-    let basics = [
-        ("ip", "iproute2"),
-        ("nft", "nftables"),
-        ("nsenter", "util-linux"),
-    ];
-    let packages = basics
-        .iter()
-        .copied()
-        .chain(tools.iter().map(|tool| (*tool, *tool)));
-    for (tool, package) in packages {
+    for tool in BASICS.iter().chain(tools) {
         if !on_path(tool) {
+            let package = PACKAGES.iter().find(|(name, _)| name == tool);
+            let package = package.map_or(*tool, |(_, package)| package);
             return Some(format!("needs the program `{tool}` (package {package})"));
         }
     }

@@ -21,12 +21,16 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::{Lab, Node, Place, Pod, Process, lab_program, tapetum_program};
+use crate::{Lab, Node, Place, Pod, Process, http, lab_program, tapetum_program, until};
 
 pub use trade::trade;
 
 const API_PORT: u16 = 8080;
 const CACHE_PORT: u16 = 6379;
+/// Where config/demo.toml has the agent's health.
+const ADMIN: &str = "127.0.0.1:9465";
+/// How long visitors wait for the agent at most.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the agent may take for its last words.
 const GOODBYE: Duration = Duration::from_secs(12);
 /// Where a container runtime would have put the api: the name of the process stands beside this number.
@@ -41,10 +45,17 @@ pub fn run(open: Duration, pipelines: &Path) -> Result<()> {
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
     }
-    let shop = Shop::build()?;
+    let mut shop = Shop::build()?;
     let log = shop.node.dir().join("agent.log");
     let mut agent = Agent::start(&shop.node, pipelines, &log)?;
     writeln!(std::io::stderr(), "{}", shop.sign(open))?;
+    // Visitors come when somebody watches: a connection from before that has little to show.
+    let ready = format!("http://{ADMIN}/readyz");
+    let _ = until("the agent to be ready", PATIENCE, || {
+        let over = agent.0.try_wait()?.is_some() || interrupted.load(Ordering::Relaxed);
+        Ok((over || http::get(&shop.node, &ready).is_ok()).then_some(()))
+    });
+    shop.open()?;
 
     let closing = Instant::now() + open;
     while Instant::now() < closing && !interrupted.load(Ordering::Relaxed) {
@@ -62,7 +73,8 @@ pub fn run(open: Duration, pipelines: &Path) -> Result<()> {
 
 struct Shop {
     // In the order in which they go.
-    _staff: Vec<Process>,
+    staff: Vec<Process>,
+    web: Pod,
     node: Node,
     api: SocketAddr,
     cache: SocketAddr,
@@ -97,15 +109,22 @@ impl Shop {
                 "api",
                 &[&listen(&api, API_PORT), &cache_virtual.to_string()],
             )?,
-            hire(&web, "web", &[&api_virtual.to_string()])?,
         ];
         Ok(Self {
-            _staff: staff,
+            staff,
+            web,
             node,
             api: api_virtual,
             cache: cache_virtual,
             lab,
         })
+    }
+
+    /// Lets visitors in.
+    fn open(&mut self) -> Result<()> {
+        self.staff
+            .push(hire(&self.web, "web", &[&self.api.to_string()])?);
+        Ok(())
     }
 
     /// What stands above the door.

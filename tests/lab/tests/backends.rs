@@ -13,8 +13,7 @@ use tapetum_lab::{
 
 #[test]
 fn jaeger_has_both_spans_and_the_edge() -> Result<()> {
-    let Some(mut lab) = Lab::to_judge("jaeger_has_both_spans_and_the_edge", &["curl", "go"])?
-    else {
+    let Some(mut lab) = Lab::to_judge("jaeger_has_both_spans_and_the_edge", &["go"])? else {
         return Ok(());
     };
     let node = lab.node("a")?;
@@ -70,7 +69,7 @@ fn jaeger_has_both_spans_and_the_edge() -> Result<()> {
 #[test]
 fn the_collector_takes_spans_and_metrics() -> Result<()> {
     let test = "the_collector_takes_spans_and_metrics";
-    let Some(mut lab) = Lab::to_judge(test, &["curl", "go"])? else {
+    let Some(mut lab) = Lab::to_judge(test, &["go"])? else {
         return Ok(());
     };
     let node = lab.node("a")?;

@@ -22,7 +22,7 @@ struct Scene {
 
 impl Scene {
     fn set(test: &str) -> Result<Option<Self>> {
-        let Some(mut lab) = Lab::to_judge(test, &["curl"])? else {
+        let Some(mut lab) = Lab::to_judge(test, &[])? else {
             return Ok(None);
         };
         let (near, far) = (lab.node("near")?, lab.node("far")?);

@@ -20,7 +20,7 @@ struct Scene {
 
 impl Scene {
     fn set(test: &str) -> Result<Option<Self>> {
-        let Some(mut lab) = Lab::to_judge(test, &["curl", "nstat"])? else {
+        let Some(mut lab) = Lab::to_judge(test, &["nstat"])? else {
             return Ok(None);
         };
         let node = lab.node("a")?;

@@ -11,7 +11,7 @@ use tapetum_lab::{
 
 /// Counts a connection through a virtual IP with an agent that has only these capabilities.
 fn judge(test: &str, capabilities: &str) -> Result<()> {
-    let Some(mut lab) = Lab::to_judge(test, &["curl", "setpriv"])? else {
+    let Some(mut lab) = Lab::to_judge(test, &["setpriv"])? else {
         return Ok(());
     };
     let node = lab.node("a")?;

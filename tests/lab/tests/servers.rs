@@ -12,7 +12,7 @@ use tapetum_lab::{
 
 #[test]
 fn real_programs_run_in_pods() -> Result<()> {
-    let tools = ["curl", "iperf3", "nginx", "nstat", "python3"];
+    let tools = ["iperf3", "nginx", "nstat", "python3"];
     let Some(mut lab) = Lab::for_test("real_programs_run_in_pods", &tools)? else {
         return Ok(());
     };
@@ -47,7 +47,7 @@ fn real_programs_run_in_pods() -> Result<()> {
 
 #[test]
 fn prometheus_answers() -> Result<()> {
-    let tools = ["curl", "prometheus", "promtool"];
+    let tools = ["prometheus", "promtool"];
     let Some(mut lab) = Lab::for_test("prometheus_answers", &tools)? else {
         return Ok(());
     };
@@ -67,7 +67,7 @@ fn prometheus_answers() -> Result<()> {
 #[test]
 fn the_collector_passes_a_span_on_to_jaeger() -> Result<()> {
     let test = "the_collector_passes_a_span_on_to_jaeger";
-    let Some(lab) = Lab::for_test(test, &["curl", "go"])? else {
+    let Some(lab) = Lab::for_test(test, &["go"])? else {
         return Ok(());
     };
     let (wire, outside) = (lab.wire()?, lab.outside().to_string());

@@ -14,7 +14,7 @@ use tapetum_lab::{
 #[test]
 fn retransmits_are_iperfs_and_nstats() -> Result<()> {
     let test = "retransmits_are_iperfs_and_nstats";
-    let Some(mut lab) = Lab::to_judge(test, &["curl", "iperf3", "nstat"])? else {
+    let Some(mut lab) = Lab::to_judge(test, &["iperf3", "nstat"])? else {
         return Ok(());
     };
     let (near, far) = (lab.node("near")?, lab.node("far")?);
@@ -94,7 +94,7 @@ fn against_iperf(agent: &Agent, client: &Pod, server: &Pod, address: SocketAddr)
 
 #[test]
 fn segments_are_those_of_ss() -> Result<()> {
-    let Some(mut lab) = Lab::to_judge("segments_are_those_of_ss", &["curl", "ss"])? else {
+    let Some(mut lab) = Lab::to_judge("segments_are_those_of_ss", &["ss"])? else {
         return Ok(());
     };
     let node = lab.node("a")?;
@@ -161,7 +161,7 @@ fn segments_are_those_of_ss() -> Result<()> {
 
 #[test]
 fn the_handshake_is_curls() -> Result<()> {
-    let Some(mut lab) = Lab::to_judge("the_handshake_is_curls", &["curl", "nginx"])? else {
+    let Some(mut lab) = Lab::to_judge("the_handshake_is_curls", &["nginx"])? else {
         return Ok(());
     };
     let node = lab.node("a")?;
@@ -231,7 +231,7 @@ fn best_handshake(
 
 #[test]
 fn a_web_page_is_as_long_as_curl_says() -> Result<()> {
-    let tools = ["curl", "nginx", "python3"];
+    let tools = ["nginx", "python3"];
     let Some(mut lab) = Lab::to_judge("a_web_page_is_as_long_as_curl_says", &tools)? else {
         return Ok(());
     };
