@@ -293,7 +293,7 @@ pub fn metric(metric: Metric) -> MetricName {
         M::QueueBytes => ("tapetum.queue.bytes", "By", "tapetum_queue_bytes",
             "Bytes that wait in an exporter's queue."),
         M::QueueRecords => ("tapetum.queue.records", "{record}", "tapetum_queue_records",
-            "Records that wait in an exporter's queue."),
+            "Records that an exporter's queue or a processor holds."),
         M::QueueCapacity => ("tapetum.queue.capacity", "By", "tapetum_queue_capacity_bytes",
             "Bytes that an exporter's queue can hold."),
         M::ExportRequests => ("tapetum.export.requests", "{request}", "tapetum_export_requests_total",

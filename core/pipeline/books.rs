@@ -156,6 +156,15 @@ impl Account {
         })
     }
 
+    /// Says of each reason that nothing was lost by it yet: a counter that is first seen when it has
+    /// grown has hidden its first growth.
+    pub(crate) fn may_lose(&self, reasons: &[&'static str]) {
+        let mut state = self.lock();
+        for reason in reasons {
+            self.reason(&mut state.reasons, Metric::RecordsLost, reason);
+        }
+    }
+
     /// Writes one change. What it does not say of the items that it takes is a bug of the engine.
     pub(crate) fn post(&self, posting: &Posting) {
         let mut state = self.lock();
@@ -171,15 +180,16 @@ impl Account {
         self.refused.add(posting.refused);
         self.absorbed.add(posting.absorbed);
         self.held.set(i64::try_from(tally.held).unwrap_or(i64::MAX));
-        if let Some((reason, items)) = posting.rejected {
+        let worth = |(_, items): &(&'static str, u64)| *items > 0;
+        if let Some((reason, items)) = posting.rejected.filter(worth) {
             tally.rejected += items;
             self.reason(reasons, Metric::RecordsLost, reason).add(items);
         }
-        if let Some((reason, items)) = posting.dropped {
+        if let Some((reason, items)) = posting.dropped.filter(worth) {
             tally.dropped += items;
             self.reason(reasons, Metric::RecordsLost, reason).add(items);
         }
-        for (reason, items) in &posting.filtered {
+        for (reason, items) in posting.filtered.iter().filter(|filtered| worth(filtered)) {
             tally.filtered += items;
             self.reason(reasons, Metric::RecordsFiltered, reason)
                 .add(*items);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tapetum_model::Batch;
-use tapetum_pipeline::{Encode, Encoded, Encoding, Flush, Now, Output, Processor};
+use tapetum_pipeline::{Encode, Encoded, Encoding, Export, Flush, Now, Outcome, Output, Processor};
 
 /// Follows the books of a processor through a test.
 #[derive(Debug, Default)]
@@ -83,6 +83,22 @@ pub fn encode(encoder: &mut dyn Encode, batch: &Batch) -> (Vec<Encoded>, Encodin
         batch.items()
     );
     (messages, said)
+}
+
+/// Begins to send `message`, drops that try after so many turns of the scheduler, as the engine's
+/// time-out might, and sends it again: what became of the second try.
+pub async fn interrupted(export: &mut dyn Export, message: &Encoded, turns: u32) -> Outcome {
+    let cut = async {
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = export.export(message.clone()) => {}
+        () = cut => {}
+    }
+    export.export(message.clone()).await
 }
 
 /// A moment `seconds` after the epoch of the test clocks.

@@ -100,6 +100,18 @@ async fn each_signal_goes_to_its_service_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_try_that_is_cut_off_anywhere_leaves_nothing_half_done() {
+    let server = Server::start([]).await;
+    let mut exporter = exporter(&server.endpoint, "");
+    for turns in [0, 1, 2, 3, 5, 8, 13, 100, 1000] {
+        let message = message(Signal::Traces);
+        let outcome = contract::interrupted(&mut *exporter, &message, turns).await;
+        assert_eq!(outcome, delivered(), "after {turns} turns");
+    }
+    assert!(server.seen().len() >= 9);
+}
+
+#[tokio::test]
 async fn a_large_message_passes_a_small_window() {
     let server = Server::start([]).await;
     let mut exporter = exporter(&server.endpoint, "compression = \"none\"");

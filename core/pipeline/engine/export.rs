@@ -46,6 +46,9 @@ enum End {
     Broken,
 }
 
+/// The longest wait between two tries while a stop is under way: its time is short.
+const DRAIN_WAIT: Duration = Duration::from_secs(1);
+
 impl Requests {
     pub(super) fn new(telemetry: &Telemetry) -> Self {
         let counter = |reason| telemetry.counter(Metric::ExportRequests, &[(Attr::Reason, reason)]);
@@ -142,6 +145,10 @@ impl Sender {
                     "gave up after {:?} and drops the message: {why}", begun.elapsed());
                 self.front.lose("gave_up");
                 return true;
+            };
+            let wait = match self.draining.requested() {
+                true => wait.min(DRAIN_WAIT.max(after.unwrap_or_default())),
+                false => wait,
             };
             if let Some(left_out) = self.log.now() {
                 warn!(exporter = %self.front.id, left_out, "the backend fails, tries again in {wait:?}: {why}");

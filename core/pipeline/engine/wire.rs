@@ -41,6 +41,22 @@ struct Wiring {
     cut: Stop,
 }
 
+/// The reasons for a loss that there are, said from the start.
+const LOST_AT_DOORS: [&str; 2] = ["drain", "stopped"];
+const LOST_BY_PROCESSORS: [&str; 2] = ["panic", "restarting"];
+const LOST_BY_EXPORTERS: [&str; 10] = [
+    "queue_full",
+    "too_large",
+    "gave_up",
+    "permanent",
+    "rejected",
+    "not_encodable",
+    "not_encoded",
+    "panic",
+    "restarting",
+    "drain",
+];
+
 pub(super) fn wire(
     built: Built,
     lent: Lent,
@@ -160,6 +176,7 @@ impl Wiring {
     ) -> Arc<Front> {
         let id = &maker.instance.id;
         let account = self.account(Kind::Exporter, id, None);
+        account.may_lose(&LOST_BY_EXPORTERS);
         let telemetry = &maker.context.telemetry;
         let place = (Arc::clone(board), at);
         let front = Front::new(id, encode, maker.instance.queue, telemetry, account, place);
@@ -233,6 +250,7 @@ impl Wiring {
         for (maker, processor) in chain {
             let ward = self.ward(&maker, Kind::Processor, Some(&spec.name));
             let account = self.account(Kind::Processor, &maker.instance.id, Some(&spec.name));
+            account.may_lose(&LOST_BY_PROCESSORS);
             stages.push(Stage::new(maker, ward, account, processor));
         }
         let ends = spec.exporters.iter();
@@ -273,10 +291,12 @@ impl Wiring {
         for at in 0..self.specs.len() {
             if self.specs[at].receivers.contains(receiver) {
                 let pipeline = self.specs[at].name.clone();
+                let account = self.account(Kind::Receiver, receiver, Some(&pipeline));
+                account.may_lose(&LOST_AT_DOORS);
                 ways.push(Way {
                     place: self.places[at].clone(),
                     door: Arc::clone(&self.doors[at]),
-                    account: self.account(Kind::Receiver, receiver, Some(&pipeline)),
+                    account,
                 });
             }
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tapetum_model::{Batch, Metric, Payload};
+use tapetum_model::{Batch, Metric, Payload, Point};
 use tapetum_pipeline::{Engine, Options, Running, StartError};
 use tapetum_testkit::{Graph, Sink, Source, options, sample};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -118,6 +118,8 @@ async fn metrics_are_rendered_by_what_was_lent() {
         .filter(|point| point.metric == Metric::ExportRequests)
         .collect();
     assert_eq!(requests.len(), 4, "zero is said, not implied");
+    let lost = |point: &&Point| point.metric == Metric::RecordsLost;
+    assert_eq!(metrics.iter().filter(lost).count(), 12);
 }
 
 #[tokio::test]

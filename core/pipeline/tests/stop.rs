@@ -217,3 +217,20 @@ async fn a_stop_does_not_wait_for_an_exporter_that_has_nothing_to_send() {
     );
     assert_eq!(running.stop().await.took, Duration::ZERO);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_backend_that_comes_back_during_the_drain_gets_everything() {
+    let (source, sink) = (Source::default(), Sink::default());
+    sink.next([Step::Later(None); 12]);
+    let graph = Graph::default()
+        .source("in", &source)
+        .sink("out", &sink)
+        .pipeline("main", &["in"], &[], &["out"]);
+    let running = Engine::start(graph.spec(), options(1)).await.unwrap();
+    source.send(sample::connections(5)).await.unwrap();
+    while sink.tries() < 6 {
+        sleep(Duration::from_millis(10)).await;
+    }
+    let report = running.stop().await;
+    assert_eq!((sink.items(), report.left), (5, vec![]));
+}
