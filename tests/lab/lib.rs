@@ -12,6 +12,7 @@ pub mod agent;
 mod backends;
 mod cgroup;
 pub mod demo;
+mod figure;
 mod http;
 mod janitor;
 pub mod ledger;
@@ -29,6 +30,7 @@ pub mod traffic;
 
 pub use agent::{Agent, Pipelines};
 pub use backends::{Collector, Jaeger};
+pub use figure::figure;
 pub use ledger::Ledger;
 pub use node::{Node, Pod};
 pub use place::{Place, Process, until};

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use anyhow::Result;
-use tapetum_lab::{Agent, Lab, Pipelines, Server, agent, ledger::total, peer::Plan, traffic};
+use tapetum_lab::{
+    Agent, Lab, Pipelines, Server, agent, figure, ledger::total, peer::Plan, traffic,
+};
 
 #[test]
 fn each_short_connection_is_told_once_at_each_end() -> Result<()> {
@@ -59,6 +61,6 @@ fn each_short_connection_is_told_once_at_each_end() -> Result<()> {
             "{missing} of {ends} ends neither told nor counted lost ({lost})"
         );
     }
-    eprintln!("figure: {told} of {ends} ends of short connections told");
+    figure("ends of short connections told", told, &ends.to_string());
     Ok(())
 }

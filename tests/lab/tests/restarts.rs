@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Instant};
 
 use anyhow::Result;
-use tapetum_lab::{Agent, Lab, Node, Pipelines, Pod, Server, Talk, agent, ledger::total};
+use tapetum_lab::{Agent, Lab, Node, Pipelines, Pod, Server, Talk, agent, figure, ledger::total};
 
 /// Bytes that the three parts of the connection move: watched, unwatched, watched by the second agent.
 const PARTS: [(u64, u64); 3] = [(100_000, 40_000), (20_000, 10_000), (3_000, 1_000)];
@@ -54,10 +54,7 @@ impl Scene {
         if orderly {
             let asked = Instant::now();
             assert!(first.stop()?.success(), "{}", first.log());
-            eprintln!(
-                "figure: SIGTERM to the end {:?} (target 1 s)",
-                asked.elapsed()
-            );
+            figure("SIGTERM to the end", asked.elapsed(), "1 s");
             let ledger = first.ledger_until("its last sweep", |_| true)?;
             let spans = ledger.client(&watched);
             assert_eq!(
@@ -77,10 +74,7 @@ impl Scene {
         let missed = talk.exchange(PARTS[1].0, PARTS[1].1)?;
         let started = Instant::now();
         let second = Agent::start(&self.node, "second", &Pipelines::default())?;
-        eprintln!(
-            "figure: start to ready {:?} (target 2 s)",
-            started.elapsed()
-        );
+        figure("start to ready", started.elapsed(), "2 s");
         talk.exchange(PARTS[2].0, PARTS[2].1)?;
         let sent = [(1, talk.end("fin")?)].into();
         let received = server.counts(1)?;
