@@ -89,5 +89,6 @@ pub(crate) const RTT_MIN: &Key = &Key::new(n::RTT_MIN);
 pub(crate) const RTT_VARIANCE: &Key = &Key::new(n::RTT_VARIANCE);
 pub(crate) const HANDSHAKE: &Key = &Key::new(n::HANDSHAKE);
 pub(crate) const REORDERING: &Key = &Key::new(n::REORDERING);
+pub(crate) const COMMUNITY_ID: &Key = &Key::new(n::COMMUNITY_ID);
 pub(crate) const END_REASON: &Key = &Key::new(n::END_REASON);
 pub(crate) const ERROR_TYPE: &Key = &Key::new(n::ERROR_TYPE);

@@ -6,6 +6,7 @@
 
 mod agent;
 mod by_metric;
+mod community;
 mod groups;
 mod json;
 mod key;

@@ -82,6 +82,8 @@ pub mod span {
     pub const HANDSHAKE: &str = "tcp.handshake.duration";
     /// The kernel's reordering estimate.
     pub const REORDERING: &str = "tcp.reordering";
+    /// Community ID of the connection, where it is asked for.
+    pub const COMMUNITY_ID: &str = "flow.community_id";
     /// Scope: begin of the time that the batch covers.
     pub const WINDOW_START: &str = "tapetum.window.start";
     /// Scope: its end.

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use tapetum_model::{Attr, Connection, Counters, End, Flags, Role};
 
+use crate::community::CommunityId;
 use crate::key::{self, Key, Measure};
 use crate::names;
 
@@ -147,6 +148,12 @@ pub(crate) fn own(row: &Connection, to: &mut impl Fields) {
     if let Some(error) = row.error {
         to.text(key::ERROR_TYPE, error.name());
     }
+}
+
+/// The id that packet tools give to the same flow, of the socket's own two addresses.
+pub(crate) fn community_id(row: &Connection, to: &mut impl Fields) {
+    let id = CommunityId::of(row.local.address, row.remote.address);
+    to.text(key::COMMUNITY_ID, id.as_str());
 }
 
 /// The other socket, as far as is known.

@@ -12,6 +12,7 @@ pub(super) struct Config {
     pub(super) path: PathBuf,
     pub(super) max_size: Size,
     pub(super) keep: u32,
+    pub(super) community_id: bool,
 }
 
 pub(super) const OPTIONS: &[Opt] = &[
@@ -38,6 +39,14 @@ pub(super) const OPTIONS: &[Opt] = &[
         optional: false,
         help: "how many renamed files are kept; 0: the old content is gone",
         why: "with the default size 400 MiB in all: a disk is not filled unasked",
+    },
+    Opt {
+        key: "community_id",
+        kind: OptKind::Bool,
+        default: Some("false"),
+        optional: false,
+        help: "each span says its Community ID (`flow.community_id`), as Zeek and Suricata compute it",
+        why: "only who has such tools needs it",
     },
 ];
 

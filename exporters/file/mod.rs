@@ -53,8 +53,9 @@ fn build(settings: &Settings, context: &Context) -> Result<Exporter, BuildError>
     } else {
         Place::File(Rotating::new(config.path, config.max_size.0, config.keep))
     };
+    let lines = Lines::new(agent::of(&context.service));
     Ok(Exporter::Push {
-        encode: Box::new(Json(Lines::new(agent::of(&context.service)))),
+        encode: Box::new(Json(lines.with_community_id(config.community_id))),
         export: Box::new(Keep(Arc::new(Mutex::new(place)))),
     })
 }

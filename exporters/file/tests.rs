@@ -13,7 +13,8 @@ use super::{COMPONENT, build};
 
 fn exporter(path: &Path, max_size: &str, keep: u32) -> (Box<dyn Encode>, Box<dyn Export>) {
     let path = path.display();
-    let text = format!("path = \"{path}\"\nmax_size = \"{max_size}\"\nkeep = {keep}");
+    let text =
+        format!("path = \"{path}\"\nmax_size = \"{max_size}\"\nkeep = {keep}\ncommunity_id = true");
     match build(&settings(&text), &context("file")) {
         Ok(Exporter::Push { encode, export }) => (encode, export),
         Ok(Exporter::Pull(_)) => panic!("it is sent to"),
@@ -52,7 +53,9 @@ async fn a_message_is_a_line_and_a_restart_goes_on() {
     let path = folder.path().join("spans.jsonl");
     send(&mut exporter(&path, "1MiB", 1), 32).await;
     send(&mut exporter(&path, "1MiB", 1), 16).await;
-    assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 2);
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(text.lines().count(), 2);
+    assert!(text.contains("flow.community_id"));
     assert_eq!(spans_in(&path), 45);
 }
 
@@ -123,6 +126,12 @@ fn standard_output_that_is_closed_is_an_error_and_no_panic() {
 #[test]
 fn a_size_of_nothing_is_a_problem() {
     let check = |text: &str| (COMPONENT.check)(&settings(text)).len();
-    assert_eq!(check("path = \"/a\"\nmax_size = \"0B\"\nkeep = 1"), 1);
-    assert_eq!(check("path = \"/a\"\nmax_size = \"1KiB\"\nkeep = 0"), 0);
+    assert_eq!(
+        check("path = \"/a\"\nmax_size = \"0B\"\nkeep = 1\ncommunity_id = false"),
+        1
+    );
+    assert_eq!(
+        check("path = \"/a\"\nmax_size = \"1KiB\"\nkeep = 0\ncommunity_id = false"),
+        0
+    );
 }

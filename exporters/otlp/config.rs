@@ -18,6 +18,7 @@ pub(super) struct Config {
     #[serde(default)]
     pub(super) headers: BTreeMap<String, String>,
     pub(super) timeout: Duration,
+    pub(super) community_id: bool,
 }
 
 pub(super) const OPTIONS: &[Opt] = &[
@@ -53,6 +54,14 @@ pub(super) const OPTIONS: &[Opt] = &[
         help: "how long one request may take, connecting included",
         why: "OpenTelemetry's own default; after it the request is sent again",
     },
+    Opt {
+        key: "community_id",
+        kind: OptKind::Bool,
+        default: Some("false"),
+        optional: false,
+        help: "each span says its Community ID (`flow.community_id`), as Zeek and Suricata compute it",
+        why: "53 bytes a span, and only who has such tools needs it",
+    },
 ];
 
 /// Header names that are the protocol's own.
@@ -65,6 +74,8 @@ const RESERVED: [&str; 6] = [
     "connection",
 ];
 const PORT: u16 = 4317;
+/// The engine cuts a try off after this long.
+const TIMEOUT_MAX: std::time::Duration = std::time::Duration::from_secs(30);
 
 pub(super) fn check(settings: &Settings) -> Vec<Problem> {
     let Ok(config) = settings.read::<Config>() else {
@@ -83,8 +94,9 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
             });
         }
     }
-    if config.timeout.0.is_zero() {
-        problems.push(Problem::at("timeout", "must be more than nothing"));
+    if config.timeout.0.is_zero() || config.timeout.0 > TIMEOUT_MAX {
+        let most = format!("must be more than nothing and at most {TIMEOUT_MAX:?}");
+        problems.push(Problem::at("timeout", most));
     }
     problems
 }
@@ -156,7 +168,8 @@ mod tests {
     #[test]
     fn a_wrong_value_is_named() {
         let problems = |text: &str| {
-            let text = format!("{text}\ncompression = \"gzip\"\ntimeout = \"1s\"");
+            let text =
+                format!("{text}\ncompression = \"gzip\"\ntimeout = \"1s\"\ncommunity_id = false");
             let problems = check(&settings(&text));
             problems
                 .into_iter()
@@ -188,6 +201,13 @@ mod tests {
             "{said}"
         );
         assert!(!said.contains("a\0b"), "a secret is not shown");
+        let slow = settings(
+            "endpoint = \"http://c\"\ncompression = \"none\"\ntimeout = \"1h\"\ncommunity_id = false",
+        );
+        assert_eq!(
+            check(&slow)[0].message,
+            "must be more than nothing and at most 30s"
+        );
         let filled = authority("http://collector").unwrap();
         assert_eq!(filled.as_str(), "collector:4317");
     }

@@ -13,11 +13,11 @@ pub(super) struct Messages {
 }
 
 impl Messages {
-    pub(super) fn new(service: &ServiceInfo) -> Self {
+    pub(super) fn new(service: &ServiceInfo, community_id: bool) -> Self {
         let agent = agent::of(service);
         Self {
             points: PointEncoder::new(&agent),
-            spans: SpanEncoder::new(agent),
+            spans: SpanEncoder::new(agent).with_community_id(community_id),
         }
     }
 }

@@ -17,7 +17,11 @@ use super::server::{Reply, Server};
 
 fn exporter(endpoint: &str, more: &str) -> Box<dyn Export> {
     let text = format!("endpoint = \"{endpoint}\"\n{more}\n");
-    let defaults = [("compression", "\"gzip\""), ("timeout", "\"10s\"")];
+    let defaults = [
+        ("compression", "\"gzip\""),
+        ("timeout", "\"10s\""),
+        ("community_id", "false"),
+    ];
     let text = defaults.iter().fold(text, |text, (key, value)| {
         if text.contains(key) {
             text
@@ -370,7 +374,9 @@ async fn nobody_there_is_worth_another_try() {
 
 #[test]
 fn every_kind_of_batch_becomes_its_message() {
-    let text = settings("endpoint = \"http://c\"\ncompression = \"gzip\"\ntimeout = \"1s\"");
+    let text = settings(
+        "endpoint = \"http://c\"\ncompression = \"gzip\"\ntimeout = \"1s\"\ncommunity_id = true",
+    );
     let Ok(Exporter::Push { mut encode, .. }) = build(&text, &context("otlp")) else {
         panic!("it is sent to")
     };
@@ -382,10 +388,9 @@ fn every_kind_of_batch_becomes_its_message() {
     );
     let request = ExportTraceServiceRequest::decode(messages[0].bytes.clone()).unwrap();
     let debug = format!("{request:?}");
-    assert!(
-        debug.contains("test-cluster") && debug.contains("0.0.0"),
-        "who sends is said"
-    );
+    for said in ["test-cluster", "0.0.0", "flow.community_id"] {
+        assert!(debug.contains(said), "{said}");
+    }
     let foreign = Batch {
         payload: Payload::Otlp(OtlpBytes {
             signal: OtlpSignal::Logs,

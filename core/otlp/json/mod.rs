@@ -23,6 +23,7 @@ pub struct Lines {
     groups: Groups,
     by_metric: ByMetric,
     line_bytes: usize,
+    community_id: bool,
 }
 
 impl Lines {
@@ -34,7 +35,15 @@ impl Lines {
             groups: Groups::default(),
             by_metric: ByMetric::default(),
             line_bytes: LINE_BYTES,
+            community_id: false,
         }
+    }
+
+    /// Whether each span says its Community ID.
+    #[must_use]
+    pub fn with_community_id(mut self, wanted: bool) -> Self {
+        self.community_id = wanted;
+        self
     }
 
     /// Writes the rows that are spans; each line is given with the number of its spans. Answers how

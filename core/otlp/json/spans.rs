@@ -28,7 +28,7 @@ pub(super) fn write(
                 begin(of, &rows[at], window, loss, &mut out);
                 open = true;
             }
-            write_span(&rows[at], &mut out);
+            write_span(of, &rows[at], &mut out);
             items += 1;
         }
         if open {
@@ -70,7 +70,7 @@ fn begin(of: &Lines, row: &Connection, window: &Window, loss: &Loss, out: &mut L
     raw(out, "]},\"spans\":[");
 }
 
-fn write_span(row: &Connection, out: &mut Line) {
+fn write_span(of: &Lines, row: &Connection, out: &mut Line) {
     comma(out);
     raw(out, "{\"traceId\":");
     hex(out, &row.trace.0);
@@ -99,6 +99,9 @@ fn write_span(row: &Connection, out: &mut Line) {
     span::far(row, &mut attributes);
     span::peer(span::answered_by(row).ip(), &mut attributes);
     span::own(row, &mut attributes);
+    if of.community_id {
+        span::community_id(row, &mut attributes);
+    }
     out.push(b']');
     if let Some(link) = &row.link {
         raw(out, ",\"links\":[{\"traceId\":");

@@ -12,7 +12,7 @@ use super::wire::{Attributes, Nested, bytes, varint};
 use super::{MESSAGE_BYTES_MAX, Message, finished};
 use crate::groups::Groups;
 use crate::span::EndFields as _;
-use crate::{Agent, names, resource};
+use crate::{Agent, names, resource, span};
 
 /// What a span takes, until the first message says better.
 const SPAN_BYTES: usize = 1024;
@@ -37,6 +37,7 @@ pub struct SpanEncoder {
     /// What a span took on average.
     span_bytes: usize,
     pub(super) message_bytes_max: usize,
+    community_id: bool,
 }
 
 /// A message that is being written, and the group that is open in it.
@@ -59,7 +60,15 @@ impl SpanEncoder {
             scope: Vec::new(),
             span_bytes: SPAN_BYTES,
             message_bytes_max: MESSAGE_BYTES_MAX,
+            community_id: false,
         }
+    }
+
+    /// Whether each span says its Community ID.
+    #[must_use]
+    pub fn with_community_id(mut self, wanted: bool) -> Self {
+        self.community_id = wanted;
+        self
     }
 
     /// Writes the rows that are spans; answers how many are not.
@@ -182,6 +191,9 @@ impl SpanEncoder {
         let near = self.ends.near(row);
         let far = self.ends.far(row);
         self.row.fill(row, near.named || far.named);
+        if self.community_id {
+            span::community_id(row, &mut self.row);
+        }
         let mut parts = Parts {
             near,
             far,

@@ -13,7 +13,7 @@ use tapetum_model::{
 use tapetum_testkit::sample;
 
 use super::*;
-use crate::oracle;
+use crate::{Lines, oracle};
 
 const WINDOW: Window = Window {
     start: UnixNanos(5),
@@ -101,6 +101,37 @@ fn messages_end_before_they_are_too_large() {
         expected.extend(group.scope_spans.into_iter().flat_map(|scope| scope.spans));
     }
     assert_eq!(spans, expected);
+}
+
+#[test]
+fn a_community_id_is_said_where_it_is_asked_for() {
+    let rows = [sample::connection(1)];
+    let mut encoder = SpanEncoder::new(oracle::agent()).with_community_id(true);
+    let (messages, _) = encode(&mut encoder, &rows);
+    let mut said = Vec::new();
+    let mut lines = Lines::new(oracle::agent()).with_community_id(true);
+    lines.spans(&rows, &WINDOW, &LOSS, |_, line| said.push(line));
+    let line: TracesData = serde_json::from_slice(&said[0]).expect("JSON");
+    assert_eq!(decode(&messages[0]), oracle::ordered(line.clone()));
+    let attributes = &line.resource_spans[0].scope_spans[0].spans[0].attributes;
+    let id = attributes.iter().find(|of| of.key == "flow.community_id");
+    assert!(format!("{id:?}").contains("\"1:"), "{id:?}");
+}
+
+#[test]
+fn more_ends_than_the_scratch_holds_are_still_right() {
+    let rows: Vec<_> = (0..9_000u64)
+        .map(|n| {
+            let mut row = sample::connection(16 * (n % 50) + 1);
+            let ip = std::net::Ipv4Addr::from_bits(0x0a00_0000 + n as u32);
+            row.remote.address = (ip, 40_000).into();
+            row
+        })
+        .collect();
+    let mut encoder = SpanEncoder::new(oracle::agent());
+    encoder.message_bytes_max = usize::MAX >> 1;
+    let (messages, _) = encode(&mut encoder, &rows);
+    assert_eq!(decode(&messages[0]), oracle::traces(&rows, &WINDOW, &LOSS));
 }
 
 #[test]
