@@ -70,17 +70,17 @@ static inline __u64 tcp_received(const struct tcp_seqs *s, __u32 isn_peer, _Bool
 /*
  * Which end a socket is whose birth nobody watched: what left it counted in sequence numbers exceeds
  * what left it counted in payload by the SYN at a connecting end, by nothing at an accepting one.
- * Anything else (a local firewall dropped some, or the read tore) does not tell.
+ * Anything else (a local firewall dropped some, or it is sending right now) does not tell.
+ * `isn_connecting` is what tcp_isn_own() gives for a connecting end.
  */
-static inline int tcp_role(const struct tcp_seqs *s, _Bool fin_queued, __u64 payload_once)
+static inline int tcp_role(const struct tcp_seqs *s, __u32 isn_connecting, _Bool fin_queued,
+			   __u64 payload_once)
 {
-	__u64 in_sequence = s->bytes_acked + (__u32)(s->snd_nxt - s->snd_una);
+	__u32 in_sequence = s->snd_nxt - isn_connecting - tcp_fin_sent(s, fin_queued);
 
-	if (tcp_fin_sent(s, fin_queued))
-		in_sequence -= 1;
-	if (in_sequence == payload_once + 1)
+	if (in_sequence == (__u32)payload_once + 1)
 		return ROLE_CLIENT;
-	if (in_sequence == payload_once)
+	if (in_sequence == (__u32)payload_once)
 		return ROLE_SERVER;
 	return ROLE_UNKNOWN;
 }

@@ -23,15 +23,49 @@ static __always_inline const struct process *adopting(struct task_struct *task, 
 	return &adoption.process;
 }
 
+static __always_inline __u64 payload_once(struct tcp_sock *tp)
+{
+	return tp->bytes_sent - tp->bytes_retrans;
+}
+
+/*
+ * Both initial sequence numbers, and which end it is. Another CPU may move the socket between two
+ * reads: what was read once more, some time later, and gives the same was not torn.
+ */
+static __always_inline void numbers_found(struct entry *e, struct tcp_sock *tp, __u8 state,
+					  const struct tcp_seqs *first)
+{
+	struct tcp_seqs s;
+	__u64 once;
+
+	seqs_read(&s, tp);
+	if (tcp_isn_own(&s, 0) != tcp_isn_own(first, 0) || tcp_isn_peer(&s) != tcp_isn_peer(first))
+		seqs_read(&s, tp);
+	e->role = ROLE_CLIENT;
+	isn_noted(e, &s);
+	once = payload_once(tp);
+	s.snd_nxt = tp->snd_nxt;
+	barrier();
+	e->role = payload_once(tp) == once ?
+			  tcp_role(&s, e->isn_own, fin_queued(state), once) :
+			  ROLE_UNKNOWN;
+	if (e->role == ROLE_SERVER)
+		e->isn_own -= 1;
+}
+
 static __always_inline void connection_adopted(struct sock *sk, struct tcp_sock *tp,
 					       const struct process *process, __u8 state)
 {
-	struct entry *e;
-	struct tcp_seqs s, again;
-	__u64 once;
-	__u8 role = ROLE_CLIENT;
+	struct entry *e = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	struct tcp_seqs first;
 
-	if (bpf_sk_storage_get(&sockets, sk, 0, 0) || !slot_taken())
+	if (e) {
+		/* Accepted after the probe began and before its listener was known. */
+		if (!e->process.pid)
+			e->process = *process;
+		return;
+	}
+	if (!slot_taken())
 		return;
 	e = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!e) {
@@ -44,25 +78,15 @@ static __always_inline void connection_adopted(struct sock *sk, struct tcp_sock 
 		slot_freed();
 		return;
 	}
-	seqs_read(&s, tp);
-	once = tp->bytes_sent - tp->bytes_retrans;
-	life_begun(e, role, FLAG_ADOPTED);
+	seqs_read(&first, tp);
+	life_begun(e, ROLE_CLIENT, FLAG_ADOPTED);
 	socket_noted(e, sk);
 	e->process = *process;
 	ends_noted(e, sk);
 	e->packets_sent = tp->segs_out;
 	e->packets_received = tp->segs_in;
 	if (state != TCP_SYN_SENT) {
-		/* Another CPU may move the socket between two reads. What was read once more, after
-		 * all of the above, and gives the same, was not torn. */
-		seqs_read(&again, tp);
-		if (tcp_isn_own(&s, 0) != tcp_isn_own(&again, 0) ||
-		    tcp_isn_peer(&s) != tcp_isn_peer(&again)) {
-			once = tp->bytes_sent - tp->bytes_retrans;
-			seqs_read(&again, tp);
-		}
-		e->role = tcp_role(&again, fin_queued(state), once);
-		isn_noted(e, &again);
+		numbers_found(e, tp, state, &first);
 		e->established_ns = e->born_ns;
 	}
 	barrier();

@@ -73,10 +73,11 @@ static void exact(const struct end *e)
 	CHECK(tcp_isn_peer(&e->seqs) == e->peer_isn);
 	CHECK(tcp_sent(&e->seqs, e->isn, e->fin_queued) == e->sent);
 	CHECK(tcp_received(&e->seqs, e->peer_isn, e->fin_received) == e->received);
-	CHECK(tcp_role(&e->seqs, e->fin_queued, e->sent) ==
+	CHECK(tcp_role(&e->seqs, tcp_isn_own(&e->seqs, 0), e->fin_queued, e->sent) ==
 	      (e->accepted ? ROLE_SERVER : ROLE_CLIENT));
 	/* What a local firewall dropped was counted as payload more than once: then nothing tells. */
-	CHECK(tcp_role(&e->seqs, e->fin_queued, e->sent + 2) == ROLE_UNKNOWN);
+	CHECK(tcp_role(&e->seqs, tcp_isn_own(&e->seqs, 0), e->fin_queued, e->sent + 2) ==
+	      ROLE_UNKNOWN);
 }
 
 /* A read on another CPU that saw one counter new and the other old is off by this much at most;

@@ -1,10 +1,12 @@
 //! Connections and listeners that are older than the probe.
 
-use std::io::Read;
-use std::net::{Shutdown, TcpListener};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use tapetum_probes::tcp::{End, Options, Role, flags};
+use tapetum_probes::tcp::{End, Options, Role, Row, flags};
 
 use super::watch::{Watch, What, carry, finish, pair, run};
 
@@ -119,8 +121,11 @@ fn a_connection_of_a_listener_that_nobody_knows_is_tracked_without_its_process()
         .expect("accepted");
     assert_eq!((accepted.pid, accepted.comm()), (0, &b""[..]));
     assert_ne!(accepted.cgroup_id, 0);
+    // An adoption finds out who holds it now.
+    watch.probe.adopt().expect("adopts");
     finish(client, server);
-    assert_eq!(watch.until(What::Closed, 2).len(), 2);
+    let closed = watch.until(What::Closed, 2);
+    assert!(closed.iter().all(|row| row.pid == process::id()));
 }
 
 #[test]
@@ -156,6 +161,95 @@ fn a_half_closed_connection_is_adopted_with_its_fin_left_out() {
     let closed = watch.until(What::Closed, 2);
     let far = closed.iter().find(|row| row.id == far.id).expect("closed");
     assert_eq!((far.bytes_sent, far.bytes_received), (77, 1_000));
+}
+
+#[test]
+fn what_waited_in_a_listeners_queue_is_found_once_it_was_accepted() {
+    let before = || {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let client = TcpStream::connect(listener.local_addr().expect("bound")).expect("connects");
+        (listener, client)
+    };
+    let Some((mut watch, (listener, client))) = Watch::start_after(&Options::default(), before)
+    else {
+        return;
+    };
+    watch.probe.adopt().expect("adopts");
+    watch.drain();
+    assert_eq!(
+        watch.of(What::Adopted).len(),
+        1,
+        "nobody holds the other end"
+    );
+    let (server, _) = listener.accept().expect("accepts");
+    watch.probe.adopt().expect("adopts");
+    watch.drain();
+    let adopted = watch.of(What::Adopted);
+    assert_eq!(adopted.len(), 2);
+    assert_eq!(adopted[1].role(), Role::Server);
+    assert_eq!(
+        (adopted[0].isn_own, adopted[0].isn_peer),
+        (adopted[1].isn_peer, adopted[1].isn_own)
+    );
+    finish(client, server);
+}
+
+#[test]
+fn connections_in_full_flight_are_adopted_with_the_numbers_that_they_end_with() {
+    let before = || {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let (client, server) = pair(&listener);
+        let stop = Arc::new(AtomicBool::new(false));
+        let sending = {
+            let (client, stop) = (client.try_clone().expect("a clone"), Arc::clone(&stop));
+            std::thread::spawn(move || {
+                let mut sent = 0_u64;
+                while !stop.load(Ordering::Relaxed) {
+                    (&client).write_all(&[5; 9_999]).expect("sends");
+                    sent += 9_999;
+                }
+                client.shutdown(Shutdown::Write).expect("half closed");
+                sent
+            })
+        };
+        let receiving = std::thread::spawn(move || {
+            std::io::copy(&mut &server, &mut std::io::sink()).expect("receives");
+            server
+        });
+        (client, stop, sending, receiving)
+    };
+    let Some((mut watch, (client, stop, sending, receiving))) =
+        Watch::start_after(&Options::default(), before)
+    else {
+        return;
+    };
+    watch.probe.adopt().expect("adopts");
+    watch.drain();
+    let adopted = watch.of(What::Adopted);
+    stop.store(true, Ordering::Relaxed);
+    let sent = sending.join().expect("sent");
+    drop((receiving.join().expect("received"), client));
+    let closed = watch.until(What::Closed, 2);
+    let decided = |rows: &[Row]| {
+        let near = *rows
+            .iter()
+            .find(|row| row.bytes_sent > row.bytes_received)
+            .expect("a sender");
+        let far = *rows
+            .iter()
+            .find(|row| row.id != near.id)
+            .expect("a receiver");
+        (near.assume(Role::Client), far.assume(Role::Server))
+    };
+    let (near, far) = decided(&closed);
+    assert_eq!((near.role(), far.role()), (Role::Client, Role::Server));
+    assert_eq!((near.bytes_sent, far.bytes_received), (sent, sent));
+    assert_eq!((near.isn_own, near.isn_peer), (far.isn_peer, far.isn_own));
+    let (near_before, far_before) = decided(&adopted);
+    assert_eq!(
+        (near_before.isn_own, far_before.isn_own),
+        (near.isn_own, far.isn_own)
+    );
 }
 
 /// A drop in the sender's own firewall is counted as sent but not as sent again: then the counters of
