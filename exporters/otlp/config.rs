@@ -60,7 +60,7 @@ pub(super) const OPTIONS: &[Opt] = &[
         default: Some("false"),
         optional: false,
         help: "each span says its Community ID (`flow.community_id`), as Zeek and Suricata compute it",
-        why: "53 bytes a span, and only who has such tools needs it",
+        why: "55 bytes a span, and only who has such tools needs it",
     },
 ];
 
