@@ -192,9 +192,7 @@ impl Assembly<'_> {
         header: &Place,
     ) -> Instance {
         let mut known: Vec<&'static Opt> = component.options.iter().collect();
-        if component.kind() == Kind::Exporter {
-            known.extend(schema::EXPORTER);
-        }
+        known.extend(schema::besides(component));
         let before = self.findings.count();
         let mut read = self.reader(tree).options(&known, table, header);
         let queue = engine::queue(read.remove("queue"));

@@ -1,7 +1,7 @@
 //! The tables of the file that are the engine's own, described like any component's options: help,
 //! documents and checks come from here.
 
-use tapetum_pipeline::{Opt, OptKind};
+use tapetum_pipeline::{Build, Component, Opt, OptKind};
 
 /// `[service]`
 pub static SERVICE: &[Opt] = &[
@@ -83,7 +83,16 @@ pub static PIPELINE: &[Opt] = &[
     },
 ];
 
-/// The keys that every exporter has besides its own.
+/// What the table of a component has besides its own options.
+#[must_use]
+pub fn besides(component: &Component) -> &'static [Opt] {
+    match component.build {
+        Build::Exporter(_) => EXPORTER,
+        Build::Receiver(_) | Build::Processor(_) | Build::Asked(_) => &[],
+    }
+}
+
+/// The keys that every exporter has that is sent to.
 pub static EXPORTER: &[Opt] = &[
     Opt {
         key: "queue",

@@ -61,9 +61,10 @@ pub(crate) fn documents(components: &[&'static Component]) -> Vec<Document> {
 fn document(component: &'static Component) -> Document {
     let kind = component.kind();
     let mut options = options(component.options, "");
-    if kind == Kind::Exporter {
-        options.extend(self::options(tapetum_config::schema::EXPORTER, ""));
-    }
+    options.extend(self::options(
+        tapetum_config::schema::besides(component),
+        "",
+    ));
     Document {
         table: format!("[{}.{}]", kind.table(), component.name),
         kind: kind.name(),

@@ -132,7 +132,7 @@ static PROMETHEUS: Component = component(
     &[Signal::Points],
     Gives::Nothing,
     &[opt("listen", OptKind::Listen, Some("'127.0.0.1:9464'"))],
-    Build::Exporter(build),
+    Build::Asked(build),
 );
 
 static COMPONENTS: [&Component; 5] = [&TCP, &SAMPLE, &AGGREGATE, &OTLP, &PROMETHEUS];

@@ -171,6 +171,15 @@ fn signals_and_policies_that_do_not_fit() {
 }
 
 #[test]
+fn a_queue_where_nothing_waits() {
+    let text = with(
+        "[exporters.prometheus]\nqueue = { size = '1MiB' }\n[processors.aggregate]\n\
+         [pipelines.q]\nreceivers = ['tcp']\nprocessors = ['aggregate']\nexporters = ['prometheus']",
+    );
+    assert_eq!(said(&text), ["8:1 unknown key `queue`"]);
+}
+
+#[test]
 fn shapes_that_are_no_table() {
     assert_eq!(
         said("service = 1\nreceivers = []\n[[exporters.otlp]]\n[pipelines]\np = 'x'"),

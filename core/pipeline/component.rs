@@ -68,6 +68,9 @@ pub enum Build {
     Processor(Builder<Box<dyn Processor>>),
     /// An exporter: one instance, however many pipelines name it.
     Exporter(Builder<Exporter>),
+    /// An exporter that is asked ([`Exporter::Pull`]): nothing waits before it, so its table has
+    /// neither `queue` nor `retry`.
+    Asked(Builder<Exporter>),
 }
 
 /// One option of a component.
@@ -320,7 +323,7 @@ impl Component {
         match self.build {
             Build::Receiver(_) => Kind::Receiver,
             Build::Processor(_) => Kind::Processor,
-            Build::Exporter(_) => Kind::Exporter,
+            Build::Exporter(_) | Build::Asked(_) => Kind::Exporter,
         }
     }
 }

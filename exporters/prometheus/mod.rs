@@ -39,7 +39,7 @@ pub static COMPONENT: Component = Component {
     example: "listen = \"0.0.0.0:9464\"\ncreated = false\n",
     check: config::check,
     bound: config::bound,
-    build: Build::Exporter(build),
+    build: Build::Asked(build),
 };
 
 /// See the module. It listens from its build on: an address that is taken stops the start.

@@ -254,7 +254,7 @@ fn the_scraper_chooses_the_format() {
 #[test]
 fn it_listens_from_its_build_on() {
     let free = "listen = \"127.0.0.1:0\"\ncreated = false";
-    let Build::Exporter(build) = COMPONENT.build else {
+    let Build::Asked(build) = COMPONENT.build else {
         panic!("an exporter")
     };
     assert!(matches!(

@@ -53,7 +53,7 @@ impl Maker {
 
     pub(super) fn exporter(&self) -> Result<Exporter, BuildError> {
         match self.instance.component.build {
-            Build::Exporter(build) => self.make(build),
+            Build::Exporter(build) | Build::Asked(build) => self.make(build),
             _ => Err(self.misplaced(Kind::Exporter)),
         }
     }

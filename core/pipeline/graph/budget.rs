@@ -1,6 +1,6 @@
 //! The memory budget: what every component and queue can take, summed before anything starts.
 
-use crate::{Bound, GraphSpec, Kind, Size};
+use crate::{Bound, Build, GraphSpec, Kind, Size};
 
 /// What a graph can take, line by line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl GraphSpec {
                         kernel_bytes: bound.kernel_bytes.saturating_mul(pipelines),
                     },
                 });
-                if kind == Kind::Exporter {
+                if matches!(instance.component.build, Build::Exporter(_)) {
                     lines.push(BudgetLine {
                         what: queue_of(&instance.id),
                         bound: Bound {
