@@ -19,6 +19,8 @@ const RANDOM: u32 = 2;
 const REMOTE_KNOWN: u32 = 0x100;
 /// OTLP: the parent is in another process.
 const REMOTE: u32 = 0x200;
+/// Longer names of servers are cut in a span's name; their attributes have them whole.
+const NAME_MAX: usize = 120;
 /// The flags of a link.
 pub(crate) const LINK_FLAGS: u32 = RANDOM | SAMPLED | REMOTE_KNOWN;
 
@@ -46,14 +48,11 @@ pub(crate) trait EndFields: Fields {
 /// its port is known.
 pub(crate) fn server_name(server: &End) -> Option<&str> {
     let entity = server.entity.as_deref();
-    let service = server.service.as_deref().map(|service| &*service.name);
-    service
-        .or_else(|| {
-            entity?
-                .attribute(&Attr::K8sWorkloadName)
-                .map(|name| &**name)
-        })
-        .or_else(|| entity?.name().map(|name| &**name))
+    let service = server.service.as_deref().map(|service| &service.name);
+    let name = service
+        .or_else(|| entity?.attribute(&Attr::K8sWorkloadName))
+        .or_else(|| entity?.name())?;
+    Some(&name[..name.floor_char_boundary(NAME_MAX)])
 }
 
 /// The flags of a span.

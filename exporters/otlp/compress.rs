@@ -1,6 +1,6 @@
 //! Request compression, and what to try when a server refuses one.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
@@ -20,6 +20,8 @@ pub(super) enum Compression {
 /// for a third of the bytes.
 const LEVEL: u32 = 1;
 
+/// So much is compressed in about a millisecond.
+const AT_ONCE: usize = 256 << 10;
 /// An answer is some numbers and a sentence: more than this is not read.
 const ANSWER_MAX: usize = 64 << 10;
 
@@ -45,8 +47,18 @@ impl Compression {
         }
     }
 
-    /// The compressed message.
-    pub(super) fn compress(self, message: &Bytes) -> std::io::Result<Bytes> {
+    /// The compressed message. What takes longer than a millisecond is done where no other task waits
+    /// for the thread.
+    pub(super) async fn compressed(self, message: &Bytes) -> io::Result<Bytes> {
+        if self == Self::None || message.len() < AT_ONCE {
+            return self.compress(message);
+        }
+        let message = message.clone();
+        let work = tokio::task::spawn_blocking(move || self.compress(&message));
+        work.await.unwrap_or_else(|why| Err(io::Error::other(why)))
+    }
+
+    fn compress(self, message: &Bytes) -> io::Result<Bytes> {
         match self {
             Self::None => Ok(message.clone()),
             Self::Gzip => {

@@ -121,7 +121,8 @@ impl Otlp {
         compression: Compression,
     ) -> Result<answer::Answer, Outcome> {
         let body = compression
-            .compress(&message.bytes)
+            .compressed(&message.bytes)
+            .await
             .map_err(|why| Outcome::Permanent {
                 message: format!("cannot compress a message: {why}").into(),
             })?;

@@ -118,14 +118,17 @@ async fn a_try_that_is_cut_off_anywhere_leaves_nothing_half_done() {
 #[tokio::test]
 async fn a_large_message_passes_a_small_window() {
     let server = Server::start([]).await;
-    let mut exporter = exporter(&server.endpoint, "compression = \"none\"");
-    let large = Encoded {
-        signal: Signal::Traces,
-        items: 1,
-        bytes: Bytes::from(vec![9; 4_000_000]),
-    };
-    assert_eq!(exporter.export(large).await, delivered());
-    assert_eq!(server.seen()[0].message.len(), 4_000_000);
+    for compression in ["none", "gzip", "zstd"] {
+        let compression = format!("compression = \"{compression}\"");
+        let mut exporter = exporter(&server.endpoint, &compression);
+        let large = Encoded {
+            signal: Signal::Traces,
+            items: 1,
+            bytes: Bytes::from(vec![9; 4_000_000]),
+        };
+        assert_eq!(exporter.export(large).await, delivered());
+        assert_eq!(server.seen()[0].message.len(), 4_000_000);
+    }
 }
 
 #[tokio::test]

