@@ -75,3 +75,12 @@ impl Conntrack {
         Ok(None)
     }
 }
+
+/// Who answers, as a message of the kernel's says it: [`None`] if it is no answer to question `sequence`.
+/// What [`Conntrack::answerer`] does with what it receives.
+pub fn answerer_in(message: &[u8], sequence: u32) -> Option<SocketAddr> {
+    match message::answer(message, sequence) {
+        Answer::Answers(who) => Some(who),
+        Answer::Untracked | Answer::Refused(_) | Answer::Foreign => None,
+    }
+}
