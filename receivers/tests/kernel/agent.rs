@@ -34,14 +34,15 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    /// Starts it and waits until it is ready. A sweep comes every 200 ms, a span every 10 minutes.
+    /// Starts it and waits until it is ready. A sweep comes every 200 ms, a span every 10 minutes;
+    /// the limit is beyond what others on this machine may open meanwhile.
     pub(crate) fn start() -> Self {
         Self::start_with("")
     }
 
     pub(crate) fn start_with(more: &str) -> Self {
         let mut table: toml::Table =
-            "sweep = \"200ms\"\ninterval = \"10m\"\nmax_connections = 65536\nexclude = [\"self\"]"
+            "sweep = \"200ms\"\ninterval = \"10m\"\nmax_connections = 1000000\nring = \"32MiB\"\nexclude = [\"self\"]"
                 .parse()
                 .unwrap();
         table.extend(more.parse::<toml::Table>().unwrap());
