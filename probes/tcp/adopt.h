@@ -65,16 +65,11 @@ static __always_inline void connection_adopted(struct sock *sk, struct tcp_sock 
 			e->process = *process;
 		return;
 	}
-	if (!slot_taken())
+	e = entry_counted(sk, 0);
+	if (!e)
 		return;
-	e = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!e) {
-		slot_freed();
-		COUNT(no_memory);
-		return;
-	}
 	/* A birth on another CPU was faster: it is counted there. */
-	if (e->stage != STAGE_NEW) {
+	if (!stage_moved(e, STAGE_NEW, STAGE_BORN)) {
 		slot_freed();
 		return;
 	}
@@ -90,10 +85,7 @@ static __always_inline void connection_adopted(struct sock *sk, struct tcp_sock 
 		e->established_ns = e->born_ns;
 	}
 	barrier();
-	if (!stage_moved(e, STAGE_NEW, STAGE_LIVE)) {
-		slot_freed();
-		return;
-	}
+	e->stage = STAGE_LIVE;
 	COUNT(adopted);
 	told(e, sk, tp, KIND_ADOPTED, state, BPF_RB_NO_WAKEUP);
 }

@@ -20,7 +20,8 @@ const volatile struct {
 struct tapetum_counters counters SEC(".bss");
 
 enum stage {
-	STAGE_NEW = 0, /* just made; nobody counted it */
+	STAGE_NEW = 0, /* just made; nobody has claimed it */
+	STAGE_BORN,    /* claimed and being filled: nobody else looks at it */
 	STAGE_LIVE,    /* counted in `tracked` */
 	STAGE_CLOSED,  /* told, no longer counted; the socket may connect again */
 	STAGE_DYING,   /* a sweep is taking the storage away */
@@ -108,6 +109,26 @@ static __always_inline void slot_freed(void)
 static __always_inline _Bool stage_moved(struct entry *e, __u32 from, __u32 to)
 {
 	return __sync_val_compare_and_swap(&e->stage, from, to) == from;
+}
+
+/* An entry belongs to who claims it: a new one, or one whose connection is over. */
+static __always_inline _Bool claimed(struct entry *e)
+{
+	return stage_moved(e, STAGE_NEW, STAGE_BORN) || stage_moved(e, STAGE_CLOSED, STAGE_BORN);
+}
+
+/* Storage for one more tracked connection: what the socket has, or new. 0: there is no room. */
+static __always_inline struct entry *entry_counted(struct sock *sk, struct entry *e)
+{
+	if (!slot_taken())
+		return 0;
+	if (!e)
+		e = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!e) {
+		slot_freed();
+		COUNT(no_memory);
+	}
+	return e;
 }
 
 #endif

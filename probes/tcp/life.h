@@ -17,16 +17,10 @@ static __always_inline void client_born(struct sock *sk)
 		bpf_sk_storage_delete(&sockets, sk);
 		e = 0;
 	}
-	if (!slot_taken())
-		return;
+	e = entry_counted(sk, e);
 	if (!e)
-		e = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!e) {
-		slot_freed();
-		COUNT(no_memory);
 		return;
-	}
-	if (!stage_moved(e, STAGE_NEW, STAGE_LIVE) && !stage_moved(e, STAGE_CLOSED, STAGE_LIVE)) {
+	if (!claimed(e)) {
 		slot_freed();
 		return;
 	}
@@ -34,24 +28,20 @@ static __always_inline void client_born(struct sock *sk)
 	socket_noted(e, sk);
 	process_read(&e->process, bpf_get_current_task_btf());
 	ends_noted(e, sk);
+	barrier();
+	e->stage = STAGE_LIVE;
 	COUNT(births);
 }
 
 /* The entry of an accepted socket is a copy of its listener's, and with it the process. */
 static __always_inline void server_born(struct sock *sk)
 {
-	struct entry *e = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	struct entry *cloned = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	struct entry *e = entry_counted(sk, cloned);
 
-	if (!slot_taken()) {
-		if (e)
-			bpf_sk_storage_delete(&sockets, sk);
-		return;
-	}
-	if (!e)
-		e = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!e) {
-		slot_freed();
-		COUNT(no_memory);
+		if (cloned)
+			bpf_sk_storage_delete(&sockets, sk);
 		return;
 	}
 	life_begun(e, ROLE_SERVER, 0);
@@ -78,8 +68,7 @@ static __always_inline void listener_born(struct sock *sk, const struct process 
 	}
 	if (!e)
 		e = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!e || (!stage_moved(e, STAGE_NEW, STAGE_LISTENER) &&
-		   !stage_moved(e, STAGE_CLOSED, STAGE_LISTENER))) {
+	if (!e || !claimed(e)) {
 		__sync_fetch_and_add(&counters.listeners, -1);
 		return;
 	}
@@ -90,6 +79,8 @@ static __always_inline void listener_born(struct sock *sk, const struct process 
 	else
 		process_read(&e->process, task);
 	ends_noted(e, sk);
+	barrier();
+	e->stage = STAGE_LISTENER;
 	listener_told(e, KIND_LISTENING, 0, 0);
 }
 

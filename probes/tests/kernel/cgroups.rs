@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 
-use tapetum_probes::tcp::{Event, Options, Role};
+use tapetum_probes::tcp::{Event, Options, Role, Row};
 
 use super::watch::{Watch, What};
 
@@ -30,6 +30,31 @@ fn unified() -> Option<PathBuf> {
     root.map(Path::to_path_buf)
 }
 
+/// A connection of a process in the group: its id, and the rows of both ends.
+fn connection_from(group: &Group, watch: &mut Watch) -> (u32, Row, Row) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let port = listener.local_addr().expect("bound").port();
+    let connect = format!(
+        "echo $$ > {}/cgroup.procs && exec 3<>/dev/tcp/127.0.0.1/{port} && read -u 3 x; true",
+        group.0.display()
+    );
+    let mut child = Command::new("bash")
+        .args(["-c", &connect])
+        .spawn()
+        .expect("bash");
+    let (accepted, _) = listener.accept().expect("accepts");
+    let opened = watch.until(What::Opened, 2);
+    let of = |role| {
+        *opened
+            .iter()
+            .find(|row| row.role() == role)
+            .expect("a role each")
+    };
+    drop(accepted);
+    child.wait().expect("ended");
+    (child.id(), of(Role::Client), of(Role::Server))
+}
+
 #[test]
 fn a_new_group_is_told_with_the_id_that_its_connections_carry() {
     let Some(root) = unified() else { return };
@@ -50,31 +75,10 @@ fn a_new_group_is_told_with_the_id_that_its_connections_carry() {
     let path = format!("/tapetum-kernel-test-{}", process::id());
     assert_eq!(told, Some((0, 1, path.into_bytes())));
 
-    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
-    let port = listener.local_addr().expect("bound").port();
-    let connect = format!(
-        "echo $$ > {}/cgroup.procs && exec 3<>/dev/tcp/127.0.0.1/{port} && read -u 3 x; true",
-        group.0.display()
-    );
-    let mut child = Command::new("bash")
-        .args(["-c", &connect])
-        .spawn()
-        .expect("bash");
-    let (accepted, _) = listener.accept().expect("accepts");
-    let opened = watch.until(What::Opened, 2);
-    let client = opened
-        .iter()
-        .find(|row| row.role() == Role::Client)
-        .expect("a client");
-    let server = opened
-        .iter()
-        .find(|row| row.role() == Role::Server)
-        .expect("a server");
+    let (pid, client, server) = connection_from(&group, &mut watch);
     assert_eq!((client.cgroup_id, client.socket_cgroup_id), (inode, inode));
-    assert_eq!((client.pid, client.comm()), (child.id(), &b"bash"[..]));
+    assert_eq!((client.pid, client.comm()), (pid, &b"bash"[..]));
     assert_ne!(server.cgroup_id, inode);
-    drop(accepted);
-    child.wait().expect("ended");
 }
 
 #[test]
@@ -93,23 +97,6 @@ fn a_process_in_a_v1_memory_group_carries_that_group_too() {
     let group = Group(root.join(format!("tapetum-kernel-test-{}", process::id())));
     fs::create_dir(&group.0).expect("made");
     let inode = fs::metadata(&group.0).expect("there").ino();
-    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
-    let port = listener.local_addr().expect("bound").port();
-    let connect = format!(
-        "echo $$ > {}/cgroup.procs && exec 3<>/dev/tcp/127.0.0.1/{port} && read -u 3 x; true",
-        group.0.display()
-    );
-    let mut child = Command::new("bash")
-        .args(["-c", &connect])
-        .spawn()
-        .expect("bash");
-    let (accepted, _) = listener.accept().expect("accepts");
-    let opened = watch.until(What::Opened, 2);
-    let client = opened
-        .iter()
-        .find(|row| row.role() == Role::Client)
-        .expect("a client");
+    let (_, client, _) = connection_from(&group, &mut watch);
     assert_eq!(client.cgroup_v1_id, inode);
-    drop(accepted);
-    child.wait().expect("ended");
 }
