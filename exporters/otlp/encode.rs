@@ -56,3 +56,45 @@ impl Encode for Messages {
         done
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use prost::Message as _;
+    use tapetum_model::{Loss, Origin, Otlp, Window};
+    use tapetum_testkit::{context, contract, sample};
+
+    use super::*;
+
+    #[test]
+    fn every_kind_of_batch_becomes_its_message() {
+        let mut encode = Messages::new(&context("otlp").service, true);
+        let (messages, said) = contract::encode(&mut encode, &sample::connections(64));
+        assert_eq!((messages.len(), said.filtered, said.rejected), (1, 4, 0));
+        assert_eq!(
+            (messages[0].signal, messages[0].items),
+            (Signal::Traces, 60)
+        );
+        let request = ExportTraceServiceRequest::decode(messages[0].bytes.clone()).unwrap();
+        let debug = format!("{request:?}");
+        for said in ["test-cluster", "0.0.0", "flow.community_id"] {
+            assert!(debug.contains(said), "{said}");
+        }
+        let foreign = Batch {
+            payload: Payload::Otlp(Otlp {
+                signal: OtlpSignal::Logs,
+                items: 9,
+                bytes: Bytes::from_static(b"as it came"),
+            }),
+            window: Window::default(),
+            loss: Loss::default(),
+            origin: Origin::Peer,
+        };
+        let (messages, _) = contract::encode(&mut encode, &foreign);
+        assert_eq!(
+            (messages[0].signal, &messages[0].bytes[..]),
+            (Signal::Logs, &b"as it came"[..])
+        );
+    }
+}

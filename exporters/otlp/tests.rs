@@ -5,12 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::Reason;
 use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+    ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
 use prost::Message as _;
-use tapetum_model::{Batch, Loss, Origin, Otlp as OtlpBytes, OtlpSignal, Payload, Signal, Window};
+use tapetum_model::Signal;
 use tapetum_pipeline::{Encoded, Export, Exporter, Outcome};
-use tapetum_testkit::{context, contract, sample, settings};
+use tapetum_testkit::{context, contract, settings};
 
 use super::build;
 use super::server::{Reply, Server};
@@ -373,40 +373,4 @@ async fn nobody_there_is_worth_another_try() {
             "{outcome:?}"
         );
     }
-}
-
-#[test]
-fn every_kind_of_batch_becomes_its_message() {
-    let text = settings(
-        "endpoint = \"http://c\"\ncompression = \"gzip\"\ntimeout = \"1s\"\ncommunity_id = true",
-    );
-    let Ok(Exporter::Push { mut encode, .. }) = build(&text, &context("otlp")) else {
-        panic!("it is sent to")
-    };
-    let (messages, said) = contract::encode(&mut *encode, &sample::connections(64));
-    assert_eq!((messages.len(), said.filtered, said.rejected), (1, 4, 0));
-    assert_eq!(
-        (messages[0].signal, messages[0].items),
-        (Signal::Traces, 60)
-    );
-    let request = ExportTraceServiceRequest::decode(messages[0].bytes.clone()).unwrap();
-    let debug = format!("{request:?}");
-    for said in ["test-cluster", "0.0.0", "flow.community_id"] {
-        assert!(debug.contains(said), "{said}");
-    }
-    let foreign = Batch {
-        payload: Payload::Otlp(OtlpBytes {
-            signal: OtlpSignal::Logs,
-            items: 9,
-            bytes: Bytes::from_static(b"as it came"),
-        }),
-        window: Window::default(),
-        loss: Loss::default(),
-        origin: Origin::Peer,
-    };
-    let (messages, _) = contract::encode(&mut *encode, &foreign);
-    assert_eq!(
-        (messages[0].signal, &messages[0].bytes[..]),
-        (Signal::Logs, &b"as it came"[..])
-    );
 }
