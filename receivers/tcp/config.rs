@@ -130,3 +130,55 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(more: &str) -> Settings {
+        let mut table = toml::Table::new();
+        for option in OPTIONS {
+            if let Some(default) = option.default {
+                let line = format!("{} = {default}", option.key);
+                let quoted = format!("{} = \"{default}\"", option.key);
+                let parsed = line.parse::<toml::Table>().or_else(|_| quoted.parse());
+                table.extend(parsed.unwrap());
+            }
+        }
+        table.extend(more.parse::<toml::Table>().unwrap());
+        Settings::new(table)
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_documents_and_right() {
+        let config: Config = settings("").read().unwrap();
+        assert_eq!(config.sweep.0.as_secs(), 10);
+        assert_eq!(config.interval.0.as_secs(), 60);
+        assert_eq!(config.max_connections, 65_536);
+        assert_eq!(config.exclude, ["self", "kubelet-probes", "loopback"]);
+        assert_eq!(check(&settings("")), []);
+    }
+
+    #[test]
+    fn what_cannot_work_is_named() {
+        let wrong =
+            "sweep = \"10ms\"\ninterval = \"5ms\"\nexclude = [\"kubelet\"]\nring = \"4KiB\"";
+        let problems = check(&settings(wrong));
+        let keys: Vec<_> = problems
+            .iter()
+            .map(|problem| problem.path[0].as_str())
+            .collect();
+        assert_eq!(keys, ["sweep", "interval", "exclude", "ring"]);
+    }
+
+    #[test]
+    fn the_bound_grows_with_the_connections() {
+        let (some, more) = (
+            bound(&settings("")),
+            bound(&settings("max_connections = 131_072")),
+        );
+        assert!(more.user_bytes > some.user_bytes && more.kernel_bytes > some.kernel_bytes);
+        assert!(some.user_bytes < 48 << 20, "{some:?}");
+        assert!(some.kernel_bytes < 64 << 20, "{some:?}");
+    }
+}

@@ -208,12 +208,12 @@ impl Table {
         let tracked = &mut self.connections[slot];
         tracked.sweep = row.sweep;
         tracked.seen_ns = row.at_ns;
-        let moved = reading.counters.since(&tracked.last) != Counters::default();
+        let moved = reading.counters.since(&tracked.last);
         let moved_in_period = reading.counters.since(&tracked.base) != Counters::default();
         let age_ns = row.at_ns.saturating_sub(tracked.started_ns);
         let due = age_ns.saturating_add(self.rules.sweep_ns / 2) >= self.rules.interval_ns;
         let mut said = Flags::default();
-        if moved {
+        if moved.bytes_sent > 0 || moved.bytes_received > 0 {
             said |= Flags::RTT;
         }
         if due && moved_in_period {
@@ -221,7 +221,7 @@ impl Table {
         } else if due {
             tracked.started_ns = row.at_ns;
         }
-        if said != Flags::default() {
+        if moved != Counters::default() || said.has(Flags::SPAN) {
             self.write(slot, &reading, said, None);
         }
     }

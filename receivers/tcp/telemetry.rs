@@ -128,3 +128,75 @@ impl Tell {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tapetum_probes::tcp::RingLost;
+
+    use super::*;
+
+    fn counter(telemetry: &Telemetry, stage: &str, reason: &str) -> u64 {
+        let labels = [(Attr::Stage, stage), (Attr::Reason, reason)];
+        telemetry.counter(Metric::RecordsLost, &labels).value()
+    }
+
+    #[test]
+    fn a_loss_is_counted_once_and_goes_out_with_the_next_batch() {
+        let telemetry = Telemetry::default();
+        let mut tell = Tell::new(&telemetry);
+        let mut now = Counters {
+            over_limit: 3,
+            ring_lost: RingLost {
+                opened: 1,
+                closed: 2,
+                ..RingLost::default()
+            },
+            ..Counters::default()
+        };
+        tell.counts(now, Noticed::default());
+        let lost = Loss {
+            ring: 3,
+            limit: 3,
+            queue: 0,
+        };
+        assert_eq!(tell.loss(), lost);
+        assert_eq!(tell.loss(), Loss::default(), "zero is said");
+        now.ring_lost.closed = 5;
+        let noticed = Noticed {
+            over_limit: 4,
+            ..Noticed::default()
+        };
+        tell.counts(now, noticed);
+        let lost = Loss {
+            ring: 3,
+            limit: 4,
+            queue: 0,
+        };
+        assert_eq!(tell.loss(), lost);
+        assert_eq!(counter(&telemetry, "ring", "birth"), 1);
+        assert_eq!(counter(&telemetry, "ring", "close"), 5);
+        assert_eq!(counter(&telemetry, "limit", "max_connections"), 3);
+        assert_eq!(counter(&telemetry, "limit", "table"), 4);
+    }
+
+    #[test]
+    fn programs_are_counted_by_what_they_did_since_the_last_sweep() {
+        let telemetry = Telemetry::default();
+        let mut tell = Tell::new(&telemetry);
+        for (runs, run_time_ns) in [(5, 500), (9, 800)] {
+            let program = ProgramStats {
+                name: "set_state",
+                runs,
+                run_time_ns,
+            };
+            tell.swept(1_000, 7, &[program]);
+        }
+        let labels = [(Attr::Probe, "tcp"), (Attr::Program, "set_state")];
+        assert_eq!(telemetry.counter(Metric::ProbeRuns, &labels).value(), 9);
+        assert_eq!(
+            telemetry.counter(Metric::ProbeRunTime, &labels).value(),
+            800
+        );
+        assert_eq!(telemetry.gauge(Metric::ConnectionsTracked, &[]).value(), 7);
+    }
+}

@@ -78,6 +78,17 @@ fn a_sweep_tells_only_what_moved() {
 }
 
 #[test]
+fn segments_without_payload_are_told_but_are_no_sample_of_the_round_trip() {
+    let mut world = born();
+    let kept_alive = Row {
+        packets_sent: 3,
+        ..at(10, 0)
+    };
+    let row = only(world.sweep(10 * SECOND, &[kept_alive]));
+    assert_eq!((row.flags, row.delta.packets_sent), (Flags::default(), 1));
+}
+
+#[test]
 fn a_short_connection_is_one_row_that_says_all() {
     let mut world = World::new();
     world.table.on(Event::Opened(&client()));
