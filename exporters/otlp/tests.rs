@@ -1,4 +1,6 @@
 //! Each answer that a server can give, from one that speaks real HTTP/2.
+//!
+//! Long because the answers are many and one script language tells them all.
 
 use std::time::Duration;
 
