@@ -121,6 +121,7 @@ struct sock {
 };
 
 enum sock_flags {
+	SOCK_DEAD = 0, /* no process holds it any more */
 	SOCK_DONE = 1, /* the peer's FIN was consumed */
 };
 
@@ -139,6 +140,7 @@ struct minmax {
 
 struct tcp_sock {
 	__u32 segs_in;
+	__u32 data_segs_in;
 	__u32 segs_out;
 	__u64 bytes_acked;
 	__u64 bytes_received;

@@ -58,6 +58,8 @@ impl Row {
             // The last ICMP error stands in for the time-out that really ended it.
             libc::EHOSTUNREACH | libc::ENETUNREACH if self.established() => End::Timeout,
             libc::ECONNABORTED => End::RstSent,
+            // Data reached it after its process was gone.
+            libc::ECONNRESET if self.has(flags::RST_SENT) => End::RstSent,
             0 if !self.established() && self.state != SYN_RECV => End::Cancelled,
             0 if self.has(flags::RST_SENT) => End::RstSent,
             0 if matches!(self.state, FIN_WAIT2 | TIME_WAIT | LAST_ACK | CLOSING) => End::Fin,

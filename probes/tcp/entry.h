@@ -64,6 +64,7 @@ struct entry {
 	__u32 isn_own;
 	__u32 isn_peer;
 	__u32 handshake_us;
+	__u32 data_segs_in; /* when this end closed first */
 };
 
 _Static_assert(sizeof(struct entry) <= 184, "an entry must fit the allocator's 256-byte class");

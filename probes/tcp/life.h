@@ -118,6 +118,34 @@ static __always_inline void opened(struct sock *sk)
 	told(e, sk, tp, KIND_OPENED, TCP_ESTABLISHED, 0);
 }
 
+/* This end closes first. */
+static __always_inline void finishing(struct sock *sk)
+{
+	struct entry *e = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+
+	if (e && tp)
+		e->data_segs_in = tp->data_segs_in;
+}
+
+/*
+ * The kernel also calls it a reset received when data reaches a socket whose process is gone: then the
+ * reset is ours, and goes out after this. A reset brings no data, so the count of data tells.
+ */
+static __always_inline void reset_received(struct sock *sk)
+{
+	struct entry *e = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	__u32 flag = FLAG_RST_RECEIVED;
+
+	if (!e || !tp || e->stage != STAGE_LIVE)
+		return;
+	if (sk->__sk_common.skc_state == TCP_FIN_WAIT1 && orphaned(sk) &&
+	    tp->data_segs_in != e->data_segs_in)
+		flag = FLAG_RST_SENT;
+	__sync_fetch_and_or(&e->flags, flag);
+}
+
 static __always_inline void closed(struct sock *sk, __u8 from)
 {
 	struct entry *e = bpf_sk_storage_get(&sockets, sk, 0, 0);

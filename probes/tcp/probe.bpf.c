@@ -14,8 +14,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(set_state, struct sock *sk, int from, int to)
 {
-	if (to == TCP_FIN_WAIT1 || to == TCP_FIN_WAIT2 || to == TCP_CLOSE_WAIT ||
-	    to == TCP_LAST_ACK || to == TCP_CLOSING)
+	if (to == TCP_FIN_WAIT2 || to == TCP_CLOSE_WAIT || to == TCP_LAST_ACK || to == TCP_CLOSING)
 		return 0;
 	if (sk->sk_protocol != IPPROTO_TCP)
 		return 0;
@@ -23,6 +22,8 @@ int BPF_PROG(set_state, struct sock *sk, int from, int to)
 		opened(sk);
 	else if (to == TCP_CLOSE)
 		closed(sk, from);
+	else if (to == TCP_FIN_WAIT1)
+		finishing(sk);
 	else if (to == TCP_SYN_SENT)
 		client_born(sk);
 	else if (to == TCP_SYN_RECV && from == TCP_LISTEN)
@@ -37,10 +38,7 @@ int BPF_PROG(set_state, struct sock *sk, int from, int to)
 SEC("tp_btf/tcp_receive_reset")
 int BPF_PROG(receive_reset, struct sock *sk)
 {
-	struct entry *e = bpf_sk_storage_get(&sockets, sk, 0, 0);
-
-	if (e && e->stage == STAGE_LIVE)
-		__sync_fetch_and_or(&e->flags, FLAG_RST_RECEIVED);
+	reset_received(sk);
 	return 0;
 }
 

@@ -33,6 +33,11 @@ static __always_inline _Bool fin_received(struct sock *sk)
 	return sk->__sk_common.skc_flags >> bpf_core_enum_value(enum sock_flags, SOCK_DONE) & 1;
 }
 
+static __always_inline _Bool orphaned(struct sock *sk)
+{
+	return sk->__sk_common.skc_flags >> bpf_core_enum_value(enum sock_flags, SOCK_DEAD) & 1;
+}
+
 static __always_inline void isn_noted(struct entry *e, const struct tcp_seqs *s)
 {
 	e->isn_own = tcp_isn_own(s, e->role == ROLE_SERVER);

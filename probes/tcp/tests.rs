@@ -149,13 +149,14 @@ fn a_cgroup_path_longer_than_its_record_is_refused() {
 
 /// State it died from, errno, flags, whether it was established; what ended it, what failed.
 #[rustfmt::skip]
-const ENDS: [(u8, u16, u32, bool, End, Option<Failure>); 18] = [
+const ENDS: [(u8, u16, u32, bool, End, Option<Failure>); 19] = [
     (9, 0, flags::FIN_SENT | flags::FIN_RECEIVED, true, End::Fin, None),
     (5, 0, flags::FIN_SENT, true, End::Fin, None),
     (11, 0, flags::FIN_SENT, true, End::Fin, None),
     (1, 0, 0, true, End::RstSent, Some(Failure::Reset)),
     (8, 0, flags::FIN_RECEIVED, true, End::RstSent, Some(Failure::Reset)),
     (1, 104, flags::RST_RECEIVED, true, End::RstReceived, Some(Failure::Reset)),
+    (4, 104, flags::FIN_SENT | flags::RST_SENT, true, End::RstSent, Some(Failure::Reset)),
     (8, 32, flags::RST_RECEIVED, true, End::RstReceived, Some(Failure::Reset)),
     (1, 110, 0, true, End::Timeout, Some(Failure::Timeout)),
     (1, 113, 0, true, End::Timeout, Some(Failure::HostUnreachable)),

@@ -260,6 +260,48 @@ fn a_close_with_data_unread_is_a_reset_by_who_did_not_read() {
     assert_eq!((client.bytes_sent, server.bytes_received), (5_000, 5_000));
 }
 
+/// A client that closed while its FIN does not get through, so that it waits for the answer.
+fn closed_and_waiting() -> Option<(Watch, TcpStream)> {
+    let mut watch = Watch::start(&Options::default())?;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let (client, server) = pair(&listener);
+    assert_eq!(watch.until(What::Opened, 2).len(), 2);
+    run("nft add table ip t");
+    run("nft add chain ip t out { type filter hook output priority 0 ; }");
+    run("nft add rule ip t out tcp flags & fin == fin drop");
+    drop(client);
+    Some((watch, server))
+}
+
+#[test]
+fn data_that_comes_after_the_process_is_gone_is_answered_by_a_reset_of_its_own_end() {
+    let Some((mut watch, mut server)) = closed_and_waiting() else {
+        return;
+    };
+    server.write_all(b"too late").expect("sends");
+    let (client, server) = ends(&mut watch);
+    assert_eq!(
+        (client.end(), server.end()),
+        (End::RstSent, End::RstReceived),
+        "{client:?}"
+    );
+}
+
+#[test]
+fn a_reset_that_comes_after_the_process_is_gone_was_received() {
+    let Some((mut watch, server)) = closed_and_waiting() else {
+        return;
+    };
+    option(&server, libc::SOL_SOCKET, libc::SO_LINGER, &[1, 0]);
+    drop(server);
+    let (client, server) = ends(&mut watch);
+    assert_eq!(
+        (client.end(), server.end()),
+        (End::RstReceived, End::RstSent),
+        "{client:?}"
+    );
+}
+
 #[test]
 fn a_socket_that_connects_again_is_another_connection() {
     connects_again(false);
