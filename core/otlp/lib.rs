@@ -15,6 +15,7 @@ mod proto;
 mod resource;
 pub mod response;
 mod span;
+mod temporality;
 mod text;
 
 #[cfg(test)]
@@ -23,3 +24,4 @@ mod oracle;
 pub use agent::Agent;
 pub use json::Lines;
 pub use proto::{MESSAGE_BYTES_MAX, Message, PointEncoder, SpanEncoder};
+pub use temporality::Temporality;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Authority, Scheme, Uri};
 use serde::Deserialize;
+use tapetum_otlp::Temporality;
 use tapetum_pipeline::{Bound, Duration, Opt, OptKind, Problem, Settings};
 
 use super::compress::Compression;
@@ -19,6 +20,15 @@ pub(super) struct Config {
     pub(super) headers: BTreeMap<String, String>,
     pub(super) timeout: Duration,
     pub(super) community_id: bool,
+    pub(super) temporality: Since,
+}
+
+/// Since when a metric's value counts.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Since {
+    Cumulative,
+    Delta,
 }
 
 pub(super) const OPTIONS: &[Opt] = &[
@@ -62,6 +72,14 @@ pub(super) const OPTIONS: &[Opt] = &[
         help: "each span says its Community ID (`flow.community_id`), as Zeek and Suricata compute it",
         why: "55 bytes a span, and only who has such tools needs it",
     },
+    Opt {
+        key: "temporality",
+        kind: OptKind::Choice(&["cumulative", "delta"]),
+        default: Some("\"cumulative\""),
+        optional: false,
+        help: "whether a counter or histogram counts since its series began, or since the last flush",
+        why: "a message that is lost costs nothing but its moment; with delta it is missing from the sum",
+    },
 ];
 
 /// Header names that are the protocol's own.
@@ -76,6 +94,15 @@ const RESERVED: [&str; 6] = [
 const PORT: u16 = 4317;
 /// The engine cuts a try off after this long.
 const TIMEOUT_MAX: std::time::Duration = std::time::Duration::from_secs(30);
+
+impl From<Since> for Temporality {
+    fn from(since: Since) -> Self {
+        match since {
+            Since::Cumulative => Self::Cumulative,
+            Since::Delta => Self::Delta,
+        }
+    }
+}
 
 pub(super) fn check(settings: &Settings) -> Vec<Problem> {
     let Ok(config) = settings.read::<Config>() else {
@@ -168,8 +195,9 @@ mod tests {
     #[test]
     fn a_wrong_value_is_named() {
         let problems = |text: &str| {
-            let text =
-                format!("{text}\ncompression = \"gzip\"\ntimeout = \"1s\"\ncommunity_id = false");
+            let text = format!(
+                "{text}\ncompression = \"gzip\"\ntimeout = \"1s\"\ncommunity_id = false\ntemporality = \"delta\""
+            );
             let problems = check(&settings(&text));
             problems
                 .into_iter()
@@ -202,7 +230,7 @@ mod tests {
         );
         assert!(!said.contains("a\0b"), "a secret is not shown");
         let slow = settings(
-            "endpoint = \"http://c\"\ncompression = \"none\"\ntimeout = \"1h\"\ncommunity_id = false",
+            "endpoint = \"http://c\"\ncompression = \"none\"\ntimeout = \"1h\"\ncommunity_id = false\ntemporality = \"delta\"",
         );
         assert_eq!(
             check(&slow)[0].message,

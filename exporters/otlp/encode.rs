@@ -4,6 +4,7 @@ use tapetum_model::{Batch, OtlpSignal, Payload, Records, Signal};
 use tapetum_otlp::{PointEncoder, SpanEncoder};
 use tapetum_pipeline::{Encode, Encoded, Encoding, ServiceInfo};
 
+use super::config::Config;
 use crate::agent;
 
 /// Writes each kind of batch as the message that its service takes.
@@ -13,11 +14,11 @@ pub(super) struct Messages {
 }
 
 impl Messages {
-    pub(super) fn new(service: &ServiceInfo, community_id: bool) -> Self {
+    pub(super) fn new(service: &ServiceInfo, config: &Config) -> Self {
         let agent = agent::of(service);
         Self {
-            points: PointEncoder::new(&agent),
-            spans: SpanEncoder::new(agent).with_community_id(community_id),
+            points: PointEncoder::new(&agent).with_temporality(config.temporality.into()),
+            spans: SpanEncoder::new(agent).with_community_id(config.community_id),
         }
     }
 }
@@ -36,13 +37,16 @@ impl Encode for Messages {
                 };
                 done.filtered = self.spans.encode(rows, &batch.window, &batch.loss, give);
             }
-            Payload::Points(points) => self.points.encode(points, |message| {
-                into.push(Encoded {
-                    signal: Signal::Metrics,
-                    items: message.items,
-                    bytes: message.bytes,
-                });
-            }),
+            Payload::Points(points) => {
+                let give = |message: tapetum_otlp::Message| {
+                    into.push(Encoded {
+                        signal: Signal::Metrics,
+                        items: message.items,
+                        bytes: message.bytes,
+                    });
+                };
+                done.filtered = self.points.encode(points, give);
+            }
             Payload::Otlp(otlp) => into.push(Encoded {
                 signal: match otlp.signal {
                     OtlpSignal::Traces => Signal::Traces,
@@ -59,17 +63,29 @@ impl Encode for Messages {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use bytes::Bytes;
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
     use prost::Message as _;
     use tapetum_model::{Loss, Origin, Otlp, Window};
     use tapetum_testkit::{context, contract, sample};
 
+    use super::super::compress::Compression;
+    use super::super::config::Since;
     use super::*;
 
     #[test]
     fn every_kind_of_batch_becomes_its_message() {
-        let mut encode = Messages::new(&context("otlp").service, true);
+        let config = Config {
+            endpoint: "http://collector".to_owned(),
+            compression: Compression::Gzip,
+            headers: BTreeMap::new(),
+            timeout: tapetum_pipeline::Duration(std::time::Duration::from_secs(1)),
+            community_id: true,
+            temporality: Since::Cumulative,
+        };
+        let mut encode = Messages::new(&context("otlp").service, &config);
         let (messages, said) = contract::encode(&mut encode, &sample::connections(64));
         assert_eq!((messages.len(), said.filtered, said.rejected), (1, 4, 0));
         assert_eq!(

@@ -61,7 +61,7 @@ fn build(settings: &Settings, context: &Context) -> Result<Exporter, BuildError>
     let headers = config::headers(&config).map_err(BuildError::new)?;
     let agent = format!("tapetum/{}", context.service.version);
     Ok(Exporter::Push {
-        encode: Box::new(Messages::new(&context.service, config.community_id)),
+        encode: Box::new(Messages::new(&context.service, &config)),
         export: Box::new(Otlp {
             channel: Channel::new(authority, headers, agent),
             compression: config.compression,

@@ -23,6 +23,7 @@ fn exporter(endpoint: &str, more: &str) -> Box<dyn Export> {
         ("compression", "\"gzip\""),
         ("timeout", "\"10s\""),
         ("community_id", "false"),
+        ("temporality", "\"cumulative\""),
     ];
     let text = defaults.iter().fold(text, |text, (key, value)| {
         if text.contains(key) {

@@ -1,16 +1,17 @@
 //! Metric points -> the bytes of `ExportMetricsServiceRequest`: one resource (the agent), one scope,
-//! cumulative with start times.
+//! cumulative with start times, or since the last flush where that is asked for.
 
-use tapetum_model::{Exemplar, ExponentialHistogram, Instrument, Metric, Point, PointValue, Value};
+use tapetum_model::{
+    Exemplar, ExponentialHistogram, Instrument, Metric, Point, PointValue, UnixNanos, Value,
+};
 
 use super::wire::{Attributes, Nested, bytes, fixed64, varint, zigzag};
 use super::{MESSAGE_BYTES_MAX, Message, finished};
 use crate::by_metric::ByMetric;
 use crate::names::MetricName;
 use crate::span::EndFields as _;
-use crate::{Agent, names};
+use crate::{Agent, Temporality, names};
 
-const CUMULATIVE: u8 = 2;
 /// `DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK`
 const NO_RECORDED_VALUE: u8 = 1;
 /// What a point takes about, to reserve room.
@@ -26,6 +27,8 @@ pub struct PointEncoder {
     /// One point, before its length is known.
     point: Vec<u8>,
     pub(super) message_bytes_max: usize,
+    temporality: Temporality,
+    last_flush: UnixNanos,
 }
 
 /// A message that is being written, and what is open in it.
@@ -55,20 +58,33 @@ impl PointEncoder {
             by_metric: ByMetric::default(),
             point: Vec::new(),
             message_bytes_max: MESSAGE_BYTES_MAX,
+            temporality: Temporality::default(),
+            last_flush: UnixNanos::default(),
         }
     }
 
-    /// Writes all points, those of one metric together.
-    pub fn encode(&mut self, points: &[Point], mut give: impl FnMut(Message)) {
+    /// How sums and histograms are said.
+    #[must_use]
+    pub fn with_temporality(mut self, temporality: Temporality) -> Self {
+        self.temporality = temporality;
+        self
+    }
+
+    /// Writes the points, those of one metric together; answers how many had nothing to say.
+    pub fn encode(&mut self, points: &[Point], mut give: impl FnMut(Message)) -> u64 {
         let mut by_metric = std::mem::take(&mut self.by_metric);
         by_metric.find(points);
         let mut message: Option<Open> = None;
-        let mut left = points.len();
+        let (mut left, mut silent) = (points.len(), 0);
         for metric in names::METRICS {
             let mut begun = false;
             for at in by_metric.of(metric) {
+                let Some(point) = self.temporality.apply(&points[at], self.last_flush) else {
+                    silent += 1;
+                    continue;
+                };
                 self.point.clear();
-                write(&points[at], &mut self.point);
+                write(&point, &mut self.point);
                 let full = message.as_ref().is_some_and(|message| {
                     message.out.len() + self.point.len() + FRAME > self.message_bytes_max
                 });
@@ -78,7 +94,7 @@ impl PointEncoder {
                 }
                 let open = message.get_or_insert_with(|| self.open(left));
                 if !begun {
-                    open.begin(metric);
+                    open.begin(metric, self.temporality);
                     begun = true;
                 }
                 bytes(&mut open.out, 0x0a, &self.point);
@@ -93,6 +109,9 @@ impl PointEncoder {
             give(message.close());
         }
         self.by_metric = by_metric;
+        let flushed = points.iter().map(|point| point.time).max();
+        self.last_flush = self.last_flush.max(flushed.unwrap_or_default());
+        silent
     }
 
     fn open(&self, points: usize) -> Open {
@@ -113,7 +132,7 @@ impl PointEncoder {
 }
 
 impl Open {
-    fn begin(&mut self, metric: Metric) {
+    fn begin(&mut self, metric: Metric, temporality: Temporality) {
         let out = &mut self.out;
         let MetricName {
             name,
@@ -129,17 +148,17 @@ impl Open {
             Instrument::Gauge => Nested::begin(out, 0x2a, 1 << 14),
             Instrument::Histogram => {
                 let data = Nested::begin(out, 0x52, 1 << 14);
-                out.extend_from_slice(&[0x10, CUMULATIVE]);
+                out.extend_from_slice(&[0x10, temporality.of(metric)]);
                 data
             }
             Instrument::Counter => {
                 let data = Nested::begin(out, 0x3a, 1 << 14);
-                out.extend_from_slice(&[0x10, CUMULATIVE, 0x18, 1]);
+                out.extend_from_slice(&[0x10, temporality.of(metric), 0x18, 1]);
                 data
             }
             Instrument::UpDownCounter => {
                 let data = Nested::begin(out, 0x3a, 1 << 14);
-                out.extend_from_slice(&[0x10, CUMULATIVE]);
+                out.extend_from_slice(&[0x10, temporality.of(metric)]);
                 data
             }
         };

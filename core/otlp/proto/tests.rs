@@ -353,3 +353,42 @@ fn many_points_are_several_messages() {
         200
     );
 }
+
+#[test]
+fn a_delta_counts_since_the_last_flush() {
+    let mut encoder =
+        PointEncoder::new(&oracle::agent()).with_temporality(crate::Temporality::Delta);
+    let mut encode = |points: &[tapetum_model::Point]| {
+        let mut messages = Vec::new();
+        let silent = encoder.encode(points, |message| messages.push(message));
+        let items: u64 = messages.iter().map(|message| message.items).sum();
+        assert_eq!(silent + items, points.len() as u64);
+        (decode_points(&messages), silent)
+    };
+    // Silent: a histogram that nothing was added to, and the end of two series.
+    let (metrics, silent) = encode(&oracle::points());
+    assert_eq!(silent, 3);
+    let Some(metric::Data::Sum(bytes)) = &metrics[0].data else {
+        panic!("{:?}", metrics[0])
+    };
+    assert_eq!(bytes.aggregation_temporality, 1);
+    let said = |point: &opentelemetry_proto::tonic::metrics::v1::NumberDataPoint| {
+        let number_data_point::Value::AsInt(value) = point.value.expect("a value") else {
+            panic!("a whole number")
+        };
+        (value, point.start_time_unix_nano, point.time_unix_nano)
+    };
+    assert_eq!(said(&bytes.data_points[0]), (1, 10, 20));
+    let Some(metric::Data::Sum(active)) = &metrics[1].data else {
+        panic!("{:?}", metrics[1])
+    };
+    assert_eq!(active.aggregation_temporality, 2, "it shrinks too");
+    let mut later = oracle::points();
+    later.truncate(1);
+    later[0].time = UnixNanos(30);
+    let (metrics, _) = encode(&later);
+    let Some(metric::Data::Sum(bytes)) = &metrics[0].data else {
+        panic!("{:?}", metrics[0])
+    };
+    assert_eq!(said(&bytes.data_points[0]), (1, 20, 30));
+}
