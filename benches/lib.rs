@@ -1,11 +1,15 @@
-//! What the benches share: an allocator that counts, a clock that takes the least of many runs, and
-//! one way to print a figure beside its target.
+//! What the benches share: an allocator that counts, a clock that takes the least of many runs, the cost of
+//! the kernel's own statistics, and one way to print a figure beside its target.
 
 mod counting;
+mod empty;
+mod figure;
 
 use std::time::{Duration, Instant};
 
 pub use counting::Counting;
+pub use empty::Empty;
+pub use figure::{Figure, median};
 
 /// Runs `work` `runs` times and returns what the quickest and the middle one took. The machine is
 /// shared: the quickest run is what the code costs, the others also what the neighbours do.
@@ -23,11 +27,10 @@ pub fn timed<T>(runs: usize, mut work: impl FnMut() -> T) -> (Duration, Duration
 
 /// Prints one figure, its unit, and whether it is within its target.
 pub fn figure(what: &str, value: f64, unit: &str, most: f64) {
-    let judged = if value <= most { "ok" } else { "MISSED" };
-    println!("{what:<60} {value:>10.3} {unit:<12} target <= {most} {judged}");
+    let _ = Figure::at_most(what, value, unit, most, "");
 }
 
 /// Prints a figure that has no target.
 pub fn note(what: &str, value: f64, unit: &str) {
-    println!("{what:<60} {value:>10.3} {unit}");
+    println!("     {what:<46} {value:>9.3} {unit}");
 }

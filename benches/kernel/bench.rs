@@ -4,8 +4,6 @@
 //! is marked and makes the exit code 1; on a machine that others use, run it again before believing it.
 
 mod crowd;
-mod empty;
-mod figure;
 mod per_connection;
 mod per_gigabyte;
 mod per_socket;
@@ -14,7 +12,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 
-use figure::Figure;
+use tapetum_benches::Figure;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);

@@ -6,11 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use tapetum_benches::{Empty, Figure, median};
 use tapetum_probes::loader::StatsOn;
 use tapetum_probes::tcp::{Options, Probe};
-
-use crate::empty::Empty;
-use crate::figure::{Figure, median};
 
 const CONNECTIONS: u32 = 4_000;
 const ROUNDS: usize = 5;

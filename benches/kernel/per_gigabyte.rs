@@ -5,10 +5,9 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 
 use anyhow::{Result, ensure};
+use tapetum_benches::Figure;
 use tapetum_probes::loader::StatsOn;
 use tapetum_probes::tcp::{Event, Options, Probe};
-
-use crate::figure::Figure;
 
 /// The probe sees the whole kernel, so a slice counts only if nobody else opened or closed anything
 /// while it, the one before and the one after were moved: a close has steps before and after it.

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use tapetum_benches::{Figure, median};
 use tapetum_probes::tcp::{Event, Options, Probe};
 
 use crate::crowd::Crowd;
-use crate::figure::{Figure, median};
 
 const SOCKETS: usize = 100_000;
 const ROUNDS: usize = 3;

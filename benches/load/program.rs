@@ -3,14 +3,14 @@
 use std::fs;
 
 use anyhow::{Context as _, Result};
-use tapetum_benches::figure;
+use tapetum_benches::Figure;
 use tapetum_lab::tapetum_program;
 
-pub(crate) fn measure() -> Result<()> {
+pub(crate) fn measure() -> Result<Figure> {
     let program = tapetum_program()?;
     let size = fs::metadata(&program)
         .with_context(|| format!("{} cannot be read", program.display()))?
         .len();
-    figure("the stripped program", size as f64 / 1e6, "MB", 15.0);
-    Ok(())
+    let mb = size as f64 / 1e6;
+    Ok(Figure::at_most("the stripped program", mb, "MB", 15.0, ""))
 }

@@ -16,7 +16,8 @@ const BPF_PROG_TYPE_RAW_TRACEPOINT: u32 = 17;
 const RETURN_ZERO: [u64; 2] = [0xb7, 0x95];
 
 /// Attached while it lives.
-pub(crate) struct Empty {
+#[derive(Debug)]
+pub struct Empty {
     program: OwnedFd,
     _attached: OwnedFd,
 }
@@ -54,7 +55,10 @@ const RUN_TIME: usize = 24;
 
 impl Empty {
     /// Loads and attaches it.
-    pub(crate) fn attach() -> Result<Empty> {
+    ///
+    /// # Errors
+    /// If the kernel does not let this process.
+    pub fn attach() -> Result<Empty> {
         let load = Load {
             kind: BPF_PROG_TYPE_RAW_TRACEPOINT,
             instructions: 2,
@@ -77,7 +81,10 @@ impl Empty {
     }
 
     /// Nanoseconds a run, since it was attached.
-    pub(crate) fn ns_per_run(&self) -> Result<f64> {
+    ///
+    /// # Errors
+    /// If the kernel does not tell.
+    pub fn ns_per_run(&self) -> Result<f64> {
         let mut words = [0_u64; INFO_WORDS];
         let ask = Info {
             program: self.program.as_raw_fd().unsigned_abs(),
