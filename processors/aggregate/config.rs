@@ -44,7 +44,7 @@ pub(super) const OPTIONS: &[Opt] = &[
     },
 ];
 
-const SERIES_BYTES: u64 = 1_536;
+const SERIES_BYTES: u64 = 1_280;
 const HISTOGRAM_BYTES: u64 = 4_352;
 const END_BYTES: u64 = 640;
 const HELD_BYTES: u64 = 40;

@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use tapetum_model::{Attr, Entity};
 
 /// How many entities it knows at once.
-pub(super) const PLACED_MAX: usize = 4_096;
+pub(super) const PLACED_MAX: usize = 1_024;
 
 /// Entities of this host with the node's name, by the pointer of the one without.
 pub(super) struct Places {

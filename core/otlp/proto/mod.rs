@@ -14,8 +14,9 @@ use bytes::Bytes;
 pub use points::PointEncoder;
 pub use spans::SpanEncoder;
 
-/// No message grows beyond this: 4 MiB is what a gRPC server takes unless it was told otherwise.
-pub const MESSAGE_BYTES_MAX: usize = (4 << 20) - (16 << 10);
+/// No message grows beyond this: half of what a gRPC server takes unless it was told otherwise, because an
+/// exporter may hold two.
+pub const MESSAGE_BYTES_MAX: usize = 2 << 20;
 
 /// An export request of one signal.
 #[derive(Clone, Debug)]
