@@ -46,7 +46,7 @@ fn run(words: &[&str]) -> Result<Vec<Figure>> {
 }
 
 fn figures(only: &[&str]) -> Result<Vec<Figure>> {
-    let names = ["program", "memory", "work", "throughput"];
+    let names = ["program", "memory", "iperf", "short", "throughput"];
     for word in only {
         ensure!(
             names.contains(word),
@@ -66,8 +66,11 @@ fn figures(only: &[&str]) -> Result<Vec<Figure>> {
     if wanted("memory") {
         figures.extend(memory::measure(&scene)?);
     }
-    if wanted("work") {
-        figures.extend(work::measure(&scene)?);
+    if wanted("iperf") {
+        figures.extend(work::iperf(&scene)?);
+    }
+    if wanted("short") {
+        figures.extend(work::short(&scene)?);
     }
     if wanted("throughput") {
         figures.extend(throughput::measure(&scene)?);

@@ -28,6 +28,8 @@ pub(crate) fn measure(scene: &Scene) -> Result<Vec<Figure>> {
 struct Pairs {
     without: Vec<f64>,
     with: Vec<f64>,
+    /// The most private memory that an agent had behind it.
+    memory_kib: u64,
 }
 
 fn pairs(scene: &Scene, work: impl Fn() -> Result<f64>) -> Result<Pairs> {
@@ -39,6 +41,7 @@ fn pairs(scene: &Scene, work: impl Fn() -> Result<f64>) -> Result<Pairs> {
             } else {
                 let agent = scene.agent(Spans::Sampled)?;
                 pairs.with.push(work()?);
+                pairs.memory_kib = pairs.memory_kib.max(agent.rss_anon_kib()?);
                 agent.stop()?;
             }
         }
@@ -54,6 +57,11 @@ impl Pairs {
             unit,
         );
         note("  with one", median(self.with.clone()), unit);
+        note(
+            "  its private memory behind it",
+            self.memory_kib as f64 / 1024.0,
+            "MiB",
+        );
         let ratios = self.with.iter().zip(&self.without);
         let lost = ratios.map(|(with, without)| 100.0 * (1.0 - with / without));
         let spread = self.spread();

@@ -32,9 +32,9 @@ struct Cost {
     rate: f64,
 }
 
-pub(crate) fn measure(scene: &Scene) -> Result<Vec<Figure>> {
+/// An agent that watches a transfer at full speed.
+pub(crate) fn iperf(scene: &Scene) -> Result<Vec<Figure>> {
     let stats = StatsOn::new()?;
-    let empty = Empty::attach()?;
     let agent = scene.agent(Spans::All)?;
     thread::sleep(UNTIL_SAID);
     let nothing = || {
@@ -43,13 +43,28 @@ pub(crate) fn measure(scene: &Scene) -> Result<Vec<Figure>> {
     };
     let idle = quietest(scene, &agent, &nothing)?;
     note("agent, 17 s of nothing", idle.cpu_s, "CPU-s");
-    let mut figures = iperf(&quietest(scene, &agent, &|| scene.iperf(IPERF_SECONDS))?);
+    let cost = quietest(scene, &agent, &|| scene.iperf(IPERF_SECONDS))?;
     agent.stop()?;
+    drop(stats);
+    let how = format!("{:.1} Gbit/s; NetObserv 0.03, Retina 6.0", cost.rate);
+    let others = format!("{} ends of all connections meanwhile", cost.ends_in_all);
+    let runs = cost.ran.runs as f64;
+    Ok(vec![
+        Figure::at_most("agent, 6 s of iperf3", cost.cpu_s, "CPU-s", 0.05, &how),
+        Figure::at_most("  program runs in all", runs, "", 3_000.0, &others),
+    ])
+}
+
+/// An agent that watches short connections, with sampled spans and with all of them.
+pub(crate) fn short(scene: &Scene) -> Result<Vec<Figure>> {
+    let stats = StatsOn::new()?;
+    let empty = Empty::attach()?;
+    let mut figures = Vec::new();
     for spans in [Spans::Sampled, Spans::All] {
         let agent = scene.agent(spans)?;
         thread::sleep(UNTIL_SAID);
         let cost = quietest(scene, &agent, &|| scene.short(SHORT))?;
-        figures.extend(short(&cost, spans, empty.ns_per_run()?));
+        figures.extend(of_short(&cost, spans, empty.ns_per_run()?));
         let how = "resident in all: NetObserv 64-109, Retina 351-448";
         let kib = agent.rss_anon_kib()?;
         figures.push(memory::figure("  private memory then", kib, 24.0, how));
@@ -59,17 +74,7 @@ pub(crate) fn measure(scene: &Scene) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-fn iperf(cost: &Cost) -> Vec<Figure> {
-    let how = format!("{:.1} Gbit/s; NetObserv 0.03, Retina 6.0", cost.rate);
-    let others = format!("{} ends of other connections", cost.ends_in_all);
-    let runs = cost.ran.runs as f64;
-    vec![
-        Figure::at_most("agent, 6 s of iperf3", cost.cpu_s, "CPU-s", 0.05, &how),
-        Figure::at_most("  program runs in all", runs, "", 3_000.0, &others),
-    ]
-}
-
-fn short(cost: &Cost, spans: Spans, clock_ns: f64) -> Vec<Figure> {
+fn of_short(cost: &Cost, spans: Spans, clock_ns: f64) -> Vec<Figure> {
     let said = match spans {
         Spans::Sampled => "spans sampled as shipped",
         Spans::All => "every connection a span at both ends",
