@@ -1,5 +1,7 @@
-//! Every shipped file, started: each in a network namespace of its own, so that its ports are free.
+//! The agent, started: every shipped file gets ready, says its log in JSON, and stops; a second signal
+//! does not wait. Each in a network namespace of its own, so that its ports are free.
 
+use std::fs::{self, File};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -10,13 +12,16 @@ use crate::run;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Ends it however the test ends.
-struct Started(Child);
+/// An agent and its log. Ends it however the test ends.
+struct Started {
+    agent: Child,
+    log: tempfile::NamedTempFile,
+}
 
 impl Drop for Started {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.agent.kill();
+        let _ = self.agent.wait();
     }
 }
 
@@ -35,16 +40,62 @@ fn every_shipped_file_gets_ready_and_stops() {
 }
 
 fn starts_and_stops(file: &str) {
-    let mut agent = start(file);
-    until_ready(file, &mut agent);
-    let page = ask(agent.0.id(), "/metrics");
+    let mut started = start(file);
+    until_ready(file, &mut started);
+    let page = ask(started.agent.id(), "/metrics");
     let page = String::from_utf8_lossy(&page.stdout).into_owned();
     assert!(page.contains("tapetum_records_in_total"), "{file}: {page}");
-    let pid = agent.0.id().to_string();
+    terminate(&started);
+    let end = started.agent.wait().expect("it ends");
+    assert_eq!(end.code(), Some(0), "{file}");
+    let log = fs::read_to_string(started.log.path()).expect("its log");
+    for line in log.lines() {
+        let told: serde_json::Value = serde_json::from_str(line)
+            .unwrap_or_else(|error| panic!("{file}: no JSON: {error}: {line}"));
+        assert!(
+            told["level"].is_string() && told["message"].is_string(),
+            "{line}"
+        );
+    }
+    assert!(
+        log.contains("the pipelines fit into the budget"),
+        "{file}: {log}"
+    );
+}
+
+#[test]
+fn a_second_signal_does_not_wait() {
+    if let Some(reason) = missing() {
+        skip("a second signal", &reason);
+        return;
+    }
+    // Its backend is not there, and it has metrics to send.
+    let mut started = start("config/host.toml");
+    until_ready("config/host.toml", &mut started);
+    terminate(&started);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let log = fs::read_to_string(started.log.path()).expect("its log");
+        if log.contains("is asked to stop") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "it does not hear: {log}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    terminate(&started);
+    let end = started.agent.wait().expect("it ends");
+    let log = fs::read_to_string(started.log.path()).expect("its log");
+    assert_eq!(end.code(), Some(1), "{log}");
+    assert!(
+        log.ends_with("a second SIGTERM: stopped at once, without a drain\n"),
+        "{log}"
+    );
+}
+
+fn terminate(started: &Started) {
+    let pid = started.agent.id().to_string();
     let told = Command::new("kill").args(["-TERM", &pid]).status();
     assert!(told.expect("kill").success());
-    let end = agent.0.wait().expect("it ends");
-    assert_eq!(end.code(), Some(0), "{file}");
 }
 
 fn missing() -> Option<String> {
@@ -65,8 +116,9 @@ fn missing() -> Option<String> {
 
 /// The shell becomes the agent: its process id is the agent's.
 fn start(file: &str) -> Started {
+    let log = tempfile::NamedTempFile::new().expect("a file for its log");
     let script = "ip link set lo up && exec \"$0\" run -c \"$1\"";
-    let child = Command::new("unshare")
+    let agent = Command::new("unshare")
         .args([
             "--net",
             "sh",
@@ -80,9 +132,10 @@ fn start(file: &str) -> Started {
         .env_remove("OTLP_ENDPOINT")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    Started(child.expect("unshare (Debian: util-linux)"))
+        .stderr(File::create(log.path()).expect("its log"))
+        .spawn()
+        .expect("unshare (Debian: util-linux)");
+    Started { agent, log }
 }
 
 /// Asks the admin server, from inside.
@@ -95,10 +148,10 @@ fn ask(pid: u32, path: &str) -> Output {
         .expect("nsenter and curl")
 }
 
-fn until_ready(file: &str, agent: &mut Started) {
+fn until_ready(file: &str, started: &mut Started) {
     let deadline = Instant::now() + PATIENCE;
-    while !ask(agent.0.id(), "/readyz").status.success() {
-        let ended = agent.0.try_wait().expect("its state");
+    while !ask(started.agent.id(), "/readyz").status.success() {
+        let ended = started.agent.try_wait().expect("its state");
         assert!(ended.is_none(), "{file}: it ended with {ended:?}");
         assert!(Instant::now() < deadline, "{file} does not get ready");
         std::thread::sleep(Duration::from_millis(50));
