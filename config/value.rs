@@ -46,8 +46,10 @@ impl Reader<'_> {
                 }
             } else {
                 let place = self.place(span);
-                let hint = spelling::hint(key, known.iter().map(|option| option.key));
-                let hint = hint.or_else(|| Some("it has no keys: leave it out".to_owned()));
+                let hint = match known {
+                    [] => Some("it has no keys: leave it out".to_owned()),
+                    _ => spelling::hint(key, known.iter().map(|option| option.key)),
+                };
                 self.findings
                     .add(Finding::new(&place, format!("unknown key `{key}`")).hint_if(hint));
             }
