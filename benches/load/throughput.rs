@@ -7,16 +7,17 @@ use tapetum_benches::{Figure, median, note};
 use crate::agent::Spans;
 use crate::scene::Scene;
 
-const PAIRS: usize = 7;
-const IPERF_SECONDS: u32 = 3;
+const IPERF_PAIRS: usize = 15;
+const IPERF_SECONDS: u32 = 2;
+const SHORT_PAIRS: usize = 7;
 const SHORT: u32 = 40_000;
 
 pub(crate) fn measure(scene: &Scene) -> Result<Vec<Figure>> {
     // The first of everything is slow: caches, neighbours, the allocator of the kernel.
     scene.iperf(1)?;
     scene.short(SHORT / 4)?;
-    let iperf = pairs(scene, || scene.iperf(IPERF_SECONDS))?;
-    let short = pairs(scene, || scene.short(SHORT))?;
+    let iperf = pairs(scene, IPERF_PAIRS, || scene.iperf(IPERF_SECONDS))?;
+    let short = pairs(scene, SHORT_PAIRS, || scene.short(SHORT))?;
     Ok(vec![
         iperf.figure("iperf3", "Gbit/s", "NetObserv 8-12, Retina 51"),
         short.figure("40 000 short connections", "/s", "NetObserv 10, Retina 71"),
@@ -32,11 +33,13 @@ struct Pairs {
     memory_kib: u64,
 }
 
-fn pairs(scene: &Scene, work: impl Fn() -> Result<f64>) -> Result<Pairs> {
+fn pairs(scene: &Scene, count: usize, work: impl Fn() -> Result<f64>) -> Result<Pairs> {
     let mut pairs = Pairs::default();
-    for pair in 0..PAIRS {
+    for pair in 0..count {
         for turn in 0..2 {
             if (pair + turn) % 2 == 0 {
+                // The pause and the work of a start come before both kinds of run.
+                scene.agent(Spans::Sampled)?.stop()?;
                 pairs.without.push(work()?);
             } else {
                 let agent = scene.agent(Spans::Sampled)?;
