@@ -35,6 +35,8 @@ pub(crate) enum Request {
         exporter: usize,
         answer: oneshot::Sender<Vec<Batch>>,
     },
+    /// To begin anew: who told it of what goes on has forgotten all of it.
+    Renew,
 }
 
 /// A batch on its way into a pipeline, and where its outcome is awaited.
@@ -164,6 +166,14 @@ impl Outlet {
     #[must_use]
     pub fn pressure(&self) -> Pressure {
         *self.pressure.borrow()
+    }
+
+    /// Makes the pipelines behind it begin anew, after all that was handed over before.
+    pub(crate) async fn renew(&self) {
+        for way in &self.ways {
+            // A pipeline that is gone remembers nothing.
+            let _ = way.place.send(Request::Renew).await;
+        }
     }
 
     /// Another outlet to the same pipelines, for a receiver that is made anew.

@@ -67,6 +67,14 @@ impl Chain {
         passed.batches
     }
 
+    /// Makes every processor anew, after each has given what it held. What they remember of things that
+    /// go on outside would be told twice, or would never end: who told them of it begins anew too.
+    pub(super) fn renew(&mut self) -> Vec<Batch> {
+        let rest = self.flush(Flush::Drain);
+        self.stages.iter_mut().for_each(Stage::renew);
+        rest
+    }
+
     /// Does what is due: makes failed processors anew, flushes those whose time has come.
     pub(super) fn tend(&mut self) -> Vec<Batch> {
         let mut flushed = Vec::new();
@@ -188,12 +196,12 @@ impl Stage {
         self.untold.queue += items;
     }
 
-    /// The processor failed: what it held is lost with it.
-    fn fall(&mut self, why: &str) {
+    /// Takes the processor away; what it holds is lost with it.
+    fn discard(&mut self, reason: &'static str) {
         let held = self.account.held();
         self.account.post(&Posting {
             held: -signed(held),
-            dropped: Some(("panic", held)),
+            dropped: Some((reason, held)),
             ..Posting::default()
         });
         self.untold.queue += held;
@@ -201,6 +209,18 @@ impl Stage {
         // It may be too broken even to be thrown away.
         let _ = caught(|| drop(broken));
         self.flush_at = None;
+    }
+
+    /// Another processor takes the place of this one, unless one is awaited anyway.
+    fn renew(&mut self) {
+        if self.processor.is_some() {
+            self.discard("restarting");
+            self.rise();
+        }
+    }
+
+    fn fall(&mut self, why: &str) {
+        self.discard("panic");
         self.again_at = Some(Instant::now() + self.ward.fell(&format!("it panicked: {why}")));
     }
 

@@ -62,6 +62,10 @@ impl Pipeline {
                             self.given(exporter, items);
                         }
                     }
+                    Some(Request::Renew) => {
+                        let rest = self.chain.renew();
+                        self.send(rest, None).await;
+                    }
                     None => break,
                 },
             }

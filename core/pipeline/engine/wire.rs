@@ -1,8 +1,9 @@
 //! Joins what was built and sets it going: exporters, then pipelines, then receivers.
 
+use std::mem;
 use std::sync::Arc;
 
-use tapetum_model::{Attr, Metric};
+use tapetum_model::{Attr, Metric, Signal};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -22,7 +23,9 @@ use crate::outlet::{Request, Way};
 use crate::queue::{Board, Door, Front};
 use crate::random::Random;
 use crate::seldom::Seldom;
-use crate::{Export, Kind, Outlet, PipelineSpec, Pressure, Scrape, Serve, ServiceSpec, Stop};
+use crate::{
+    Export, Gives, Kind, Outlet, PipelineSpec, Pressure, Scrape, Serve, ServiceSpec, Stop,
+};
 
 /// What grows while a graph is wired.
 struct Wiring {
@@ -314,12 +317,32 @@ impl Wiring {
         let mut ward = self.ward(&maker, Kind::Receiver, None);
         let (stop, alive) = (stop.clone(), Arc::clone(alive));
         let who = ward.who().to_owned();
+        let remembered = tells_of_what_goes_on(&maker);
         let task: JoinHandle<()> = tokio::spawn(async move {
-            let run = |receiver: Box<dyn Receiver>| receiver.run(outlet.again(), stop.clone());
+            let mut anew = false;
+            let run = |receiver: Box<dyn Receiver>| {
+                let (outlet, stop) = (outlet.again(), stop.clone());
+                let renew = mem::replace(&mut anew, remembered);
+                async move {
+                    if renew {
+                        outlet.renew().await;
+                    }
+                    receiver.run(outlet, stop).await
+                }
+            };
             let make = || maker.receiver();
             ward.attend(receiver, run, make, stop.clone(), true).await;
             alive.send_modify(|alive| *alive -= 1);
         });
         Task::new(who, task)
+    }
+}
+
+/// Records are of things that go on, like connections. A receiver of theirs that is made anew finds
+/// those that are open and tells of them again, and never of the end of those that ended meanwhile.
+fn tells_of_what_goes_on(receiver: &Maker) -> bool {
+    match receiver.instance.component.gives {
+        Gives::These(signals) => signals.contains(&Signal::Connections),
+        Gives::Same | Gives::Nothing => false,
     }
 }

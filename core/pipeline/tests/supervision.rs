@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tapetum_model::{Batch, Origin};
-use tapetum_pipeline::{Answer, Engine, Kind, Running, Tally};
+use tapetum_pipeline::{Answer, Engine, Flush, Kind, Running, Tally};
 use tapetum_testkit::{Asker, Event, Graph, Sink, Source, Step, Work, options, sample};
 use tokio::time::sleep;
 
@@ -109,6 +109,41 @@ async fn a_receiver_that_panics_or_fails_is_made_anew() {
     source.send(sample::connections(5)).await.unwrap();
     running.stop().await;
     assert_eq!(sink.items(), 5);
+}
+
+/// What was remembered of connections that were open would be counted again when they are found again,
+/// and what closed meanwhile would stay for ever.
+#[tokio::test(start_paused = true)]
+async fn with_a_receiver_of_records_the_processors_behind_it_are_made_anew() {
+    let (source, other, sink) = (Source::default(), Source::default(), Sink::default());
+    // Each instance holds what it takes, gives two items of it when it ends, and forgets the rest.
+    let work = Work::each(None, || {
+        let mut held = 0;
+        move |event, out: &mut tapetum_pipeline::Output| match event {
+            Event::Batch(batch, _) => held += batch.items(),
+            Event::Flush(Flush::Drain, _) if held > 2 => out.send(sample::connections(2)),
+            Event::Flush(..) => {}
+        }
+    });
+    let untouched = Work::pass();
+    let spec = graph(&source, &work, &sink)
+        .source("other", &other)
+        .work("untouched", &untouched)
+        .pipeline("apart", &["other"], &["untouched"], &["out"])
+        .spec();
+    let running = Engine::start(spec, options(1)).await.unwrap();
+    source.send(sample::connections(7)).await.unwrap();
+    assert_eq!(book(&running, Kind::Processor, "work").held, 7);
+    source.panic().await;
+    sleep(Duration::from_millis(101)).await;
+    let tally = book(&running, Kind::Processor, "work");
+    assert_eq!((tally.out, tally.held, tally.dropped), (2, 0, 5));
+    assert_eq!((work.built(), untouched.built()), (2, 1));
+    assert!(running.health().ready, "{}", running.health().text);
+    source.send(sample::connections(1)).await.unwrap();
+    assert_eq!(book(&running, Kind::Processor, "work").held, 1, "a new one");
+    assert_eq!(sink.items(), 2, "what the old one gave at its end went on");
+    running.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
