@@ -86,7 +86,8 @@ static __always_inline void row_counters(struct tapetum_row *row, struct entry *
 	row->bytes_retransmitted = tp->bytes_retrans;
 	row->retransmits = tp->total_retrans;
 	row->srtt_us = tp->srtt_us >> 3;
-	row->rttvar_us = tp->mdev_us >> 2;
+	/* Before the first sample this is what the kernel starts from, a quarter of a second. */
+	row->rttvar_us = tp->srtt_us ? tp->mdev_us >> 2 : 0;
 	row->min_rtt_us = min_rtt == ~0U ? 0 : min_rtt;
 	row->reordering = tp->reordering;
 	row->reordering_seen = tp->reord_seen;

@@ -85,6 +85,11 @@ fn a_refused_connect_says_so() {
     );
     assert_ne!(row.local_port, 0);
     assert_eq!((row.bytes_sent, row.bytes_received), (0, 0));
+    assert_eq!(
+        (row.srtt_us, row.rttvar_us, row.min_rtt_us),
+        (0, 0, 0),
+        "no round trip was measured"
+    );
     assert_eq!(row.local().ip().to_string(), "127.0.0.1");
 }
 
