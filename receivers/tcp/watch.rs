@@ -217,10 +217,7 @@ impl Watch {
     }
 
     fn read_clocks(&mut self) {
-        let now = Moment {
-            unix: self.context.clock.now().unix,
-            monotonic_ns: monotonic_ns(),
-        };
+        let now = Moment::now(&*self.context.clock);
         if let Some(step) = self.table.offset.read(now) {
             warn!(seconds = step.as_secs_f64(), "the wall clock was stepped");
         }

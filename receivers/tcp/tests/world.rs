@@ -44,7 +44,7 @@ impl World {
         let mut table = Table::new(rules, Ids::new(None, [3; 16]), names, answers);
         table.offset.read(Moment {
             unix: UnixNanos(BOOT),
-            monotonic_ns: 0,
+            ..Moment::default()
         });
         Self {
             table,
