@@ -1,20 +1,28 @@
 //! The receiver alone, on the real kernel, with everything it sends collected.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use tapetum_model::{Batch, Connection, Flags, Payload, Records, Role, UnixNanos};
+use tapetum_model::{Batch, Connection, EndReason, Flags, Payload, Records, Role, UnixNanos};
 use tapetum_pipeline::{Answer, Build, Clock, Context, Now, Outlet, Settings, Stop};
 use tapetum_receivers::tcp;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-struct Real(Instant);
+/// The thread that watches asks it for the time, and is known by that.
+struct Real(Instant, Arc<OnceLock<PathBuf>>);
 
 impl Clock for Real {
     fn now(&self) -> Now {
+        if std::thread::current().name() == Some("tapetum-tcp") {
+            self.1.get_or_init(|| {
+                let own = std::fs::read_link("/proc/thread-self").unwrap();
+                std::path::Path::new("/proc").join(own)
+            });
+        }
         let unix = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap();
@@ -29,6 +37,9 @@ pub(crate) struct Agent {
     runtime: Runtime,
     pub(crate) context: Context,
     batches: Arc<Mutex<Vec<Batch>>>,
+    /// How old each birth and close was when it was handed over.
+    delays: Arc<Mutex<Vec<Duration>>>,
+    thread: Arc<OnceLock<PathBuf>>,
     switch: watch::Sender<bool>,
     task: Option<JoinHandle<()>>,
 }
@@ -46,8 +57,9 @@ impl Agent {
                 .parse()
                 .unwrap();
         table.extend(more.parse::<toml::Table>().unwrap());
-        let clock: Arc<dyn Clock> = Arc::new(Real(Instant::now()));
-        let context = tapetum_testkit::context_at("tcp", clock);
+        let thread = Arc::new(OnceLock::new());
+        let clock: Arc<dyn Clock> = Arc::new(Real(Instant::now(), Arc::clone(&thread)));
+        let context = tapetum_testkit::context_at("tcp", Arc::clone(&clock));
         let Build::Receiver(build) = tcp::COMPONENT.build else {
             panic!("it is a receiver")
         };
@@ -58,9 +70,13 @@ impl Agent {
             .unwrap();
         let batches = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&batches);
+        let delays = Arc::new(Mutex::new(Vec::new()));
+        let late = Arc::clone(&delays);
         let (switch, stop) = Stop::channel();
         let task = runtime.spawn(async move {
             let out = Outlet::to(move |batch| {
+                let now = clock.now().unix;
+                late.lock().unwrap().extend(told_late(&batch, now));
                 sink.lock().unwrap().push(batch);
                 Answer::Accepted
             });
@@ -70,6 +86,8 @@ impl Agent {
             runtime,
             context,
             batches,
+            delays,
+            thread,
             switch,
             task: Some(task),
         };
@@ -91,6 +109,22 @@ impl Agent {
     /// Everything that it sent so far.
     pub(crate) fn batches(&self) -> Vec<Batch> {
         self.batches.lock().unwrap().clone()
+    }
+
+    /// How old each birth and close was when it was handed over, in order of age.
+    pub(crate) fn delays(&self) -> Vec<Duration> {
+        let mut delays = self.delays.lock().unwrap().clone();
+        delays.sort_unstable();
+        delays
+    }
+
+    /// How often the thread that watches went to sleep so far.
+    pub(crate) fn wakes(&self) -> u64 {
+        let thread = self.thread.get().expect("it asked for the time");
+        let status = std::fs::read_to_string(thread.join("status")).unwrap();
+        let mut lines = status.lines();
+        let count = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        count.unwrap().trim().parse().unwrap()
     }
 
     /// The rows whose local end satisfies `ours`.
@@ -126,4 +160,16 @@ impl Agent {
         }
         begin.elapsed()
     }
+}
+
+fn told_late(batch: &Batch, now: UnixNanos) -> Vec<Duration> {
+    let Payload::Records(Records::Connections(rows)) = &batch.payload else {
+        return Vec::new();
+    };
+    let events = rows.iter().filter(|row| {
+        let told = row.flags.has(Flags::OPENED) || row.flags.has(Flags::CLOSED);
+        // Nobody told a close whose reason is not known.
+        told && row.end_reason != Some(EndReason::Unknown)
+    });
+    events.map(|row| now.since(row.end)).collect()
 }

@@ -3,7 +3,7 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a helper of a test fails like the test itself"
+    reason = "what a test calls fails like the test itself"
 )]
 
 mod agent;
@@ -12,6 +12,7 @@ mod ends;
 mod named;
 mod net;
 mod older;
+mod pace;
 
 use tapetum_model::{Connection, End};
 
@@ -77,6 +78,13 @@ pub(crate) fn skip(reason: &str) {
     }
     let required = std::env::var_os("TAPETUM_LAB").is_some_and(|value| value == "required");
     assert!(!required, "{test} may not be left out here: {reason}");
+}
+
+/// Prints a figure beside its target, which a busy machine may miss.
+pub(crate) fn figure(what: &str, value: f64, target: &str) {
+    use std::io::Write as _;
+    let line = format!("figure: {what}: {value:.1} (target {target})\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 pub(crate) fn name(end: &End) -> Option<String> {
