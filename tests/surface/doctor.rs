@@ -93,6 +93,57 @@ fn what_cannot_observe_does_not_run() {
     assert!(told.contains("give the process CAP_BPF"), "{told}");
 }
 
+/// On a kernel without type information, or one that is too old, as far as its files say.
+#[test]
+fn a_kernel_that_cannot_be_watched_is_a_row_and_the_end() {
+    if !is_root() {
+        skip(
+            "run on other kernels",
+            "to hide the kernel's files needs root",
+        );
+        return;
+    }
+    let old = "echo 5.10.0-28-amd64 >\"$1/release\" && mount --bind \"$1/release\" /proc/sys/kernel/osrelease";
+    for (hide, id, sentence) in [
+        (
+            "mount -t tmpfs none /sys/kernel/btf",
+            "kernel.btf",
+            "error: kernel type information: none at /sys/kernel/btf/vmlinux: nothing is observed; ",
+        ),
+        (
+            old,
+            "kernel.version",
+            "error: kernel version: 5.10.0-28-amd64: nothing is observed; run linux 5.15 or newer",
+        ),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let there = |arguments: &[&str]| {
+            Command::new("unshare")
+                .args(["--mount", "sh", "-c"])
+                .arg(format!("{hide} && shift && exec \"$0\" \"$@\""))
+                .arg(env!("CARGO_BIN_EXE_tapetum"))
+                .arg(folder.path())
+                .args(arguments)
+                .current_dir(env!("CARGO_MANIFEST_DIR"))
+                .output()
+                .expect("unshare (Debian: util-linux)")
+        };
+        let ran = there(&["run", "-c", "config/demo.toml"]);
+        let told = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(1), "{told}");
+        assert!(told.starts_with(sentence), "{told}");
+
+        let doctor = there(&["doctor", "--json"]);
+        assert_eq!(doctor.status.code(), Some(1), "{id}");
+        let rows: Vec<Value> = serde_json::from_slice(&doctor.stdout).expect("rows");
+        let row = rows.iter().find(|row| row["id"] == json!(id)).expect(id);
+        assert_eq!(
+            (&row["status"], &row["fatal"]),
+            (&json!("missing"), &json!(true))
+        );
+    }
+}
+
 fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output();
     id.is_ok_and(|output| output.stdout == b"0\n")
