@@ -80,6 +80,12 @@ impl Scene {
             "{span:?}"
         );
         assert_eq!(span.parent, "");
+        for unmeasured in ["tcp.rtt.smoothed", "tcp.rtt.min", "tcp.rtt.variance"] {
+            assert_eq!(span.seconds(unmeasured), None, "{unmeasured}: {span:?}");
+        }
+        let said = span.attributes.iter();
+        let zero: Vec<_> = said.filter(|(_, is)| is.as_f64() == Some(0.0)).collect();
+        assert!(zero.is_empty(), "what is zero is left out: {zero:?}");
         Ok(span)
     }
 

@@ -1,8 +1,8 @@
 //! Ten thousand short connections in ten seconds: each exactly once at each end.
 
-use std::net::SocketAddr;
+use std::{fs, net::SocketAddr, time::Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tapetum_lab::{
     Agent, Lab, Pipelines, Server, agent, figure, ledger::total, peer::Plan, traffic,
 };
@@ -30,8 +30,15 @@ fn each_short_connection_is_told_once_at_each_end() -> Result<()> {
         at_once: 16,
         ..Plan::default()
     };
+    let (woken, began) = (wakes(&agent)?, Instant::now());
     let sent = traffic::send(&client, &plan)?;
+    let (woken, took) = (wakes(&agent)? - woken, began.elapsed());
     let received = server.counts(sent.len())?;
+    // Four records a connection; a wake-up takes in what gathered meanwhile.
+    assert!(woken < sent.len() as u64 / 5, "{woken} wake-ups");
+    #[expect(clippy::cast_precision_loss, reason = "hundreds")]
+    let rate = woken as f64 / took.as_secs_f64();
+    figure("wake-ups a second", rate, "50");
 
     let ends = 2 * sent.len();
     let whole = agent.ledger_until("20 000 ends", |l| l.has_ended(&sent, &received));
@@ -63,4 +70,18 @@ fn each_short_connection_is_told_once_at_each_end() -> Result<()> {
     }
     figure("ends of short connections told", told, &ends.to_string());
     Ok(())
+}
+
+/// How often the thread that watches connections went to sleep so far.
+fn wakes(agent: &Agent) -> Result<u64> {
+    for task in fs::read_dir(format!("/proc/{}/task", agent.pid()))? {
+        let task = task?.path();
+        if fs::read_to_string(task.join("comm"))?.trim() == "tapetum-tcp" {
+            let status = fs::read_to_string(task.join("status"))?;
+            let mut lines = status.lines();
+            let count = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            return Ok(count.context("it is counted")?.trim().parse()?);
+        }
+    }
+    anyhow::bail!("no thread watches connections")
 }

@@ -1,6 +1,9 @@
 //! An agent that ends in the middle of a connection, asked to or killed, and one that takes over.
 
-use std::{net::SocketAddr, time::Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant, SystemTime},
+};
 
 use anyhow::Result;
 use tapetum_lab::{Agent, Lab, Node, Pipelines, Pod, Server, Talk, agent, figure, ledger::total};
@@ -72,7 +75,7 @@ impl Scene {
         }
 
         let missed = talk.exchange(PARTS[1].0, PARTS[1].1)?;
-        let started = Instant::now();
+        let (started, started_at) = (Instant::now(), SystemTime::now());
         let second = Agent::start(&self.node, "second", &Pipelines::default())?;
         figure("start to ready", started.elapsed(), "2 s");
         talk.exchange(PARTS[2].0, PARTS[2].1)?;
@@ -89,6 +92,10 @@ impl Scene {
             total(spans, "flow.bytes.received"),
             here.received - missed.received
         );
+        // Of a connection older than the agent the first period begins with its adoption.
+        let adopted = SystemTime::UNIX_EPOCH + Duration::from_nanos(spans[0].start_ns);
+        let adoption = adopted.duration_since(started_at)?;
+        figure("start to adoption", adoption, "0.5 s");
         let last = &spans[spans.len() - 1];
         assert_eq!(
             last.count("flow.bytes.sent.total"),
