@@ -23,7 +23,9 @@ fn main() {
         .collect();
     let mut encoder = SpanEncoder::new(Agent {
         cluster: "production".into(),
+        node: "node-1".into(),
         host: "node-1".into(),
+        instance: "node-1".into(),
         version: "0.1.0".into(),
     });
     let mut encode = |rows: &[Connection]| {

@@ -123,7 +123,7 @@ impl Assembly<'_> {
                 .iter()
                 .find(|part| part.kind == kind && part.id == id);
             if let Some(first) = first {
-                let finding = twice(&place, &first.place, &format!("[{}.{id}]", kind.table()));
+                let finding = twice(&place, &first.place, &kind.header(id));
                 self.findings.add(finding);
                 continue;
             }

@@ -8,7 +8,9 @@ use tapetum_pipeline::ServiceInfo;
 pub(crate) fn of(service: &ServiceInfo) -> Agent {
     Agent {
         cluster: Arc::from(&*service.cluster),
+        node: Arc::from(&*service.node),
         host: Arc::from(&*service.host),
+        instance: Arc::from(&*service.instance),
         version: Arc::from(service.version),
     }
 }

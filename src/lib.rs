@@ -17,6 +17,7 @@ mod components;
 mod doctor;
 mod document;
 mod graph;
+mod identity;
 mod log;
 mod memory;
 mod run;

@@ -1,6 +1,5 @@
 //! `tapetum run`: from a file to running pipelines, until a signal ends them.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::End;
+use crate::identity::Identity;
 use crate::model::Payload;
 use crate::pipeline::{Component, Engine, GraphSpec, Options};
 use crate::terminal::Terminal;
@@ -88,12 +88,16 @@ async fn serve(spec: GraphSpec) -> anyhow::Result<End> {
 }
 
 fn options(spec: &GraphSpec) -> Options {
-    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let mut options = Options::new(host.trim(), env!("CARGO_PKG_VERSION"));
+    let identity = Identity::of(&spec.processors, Path::new("/"));
+    let mut options = Options::new(identity.host, env!("CARGO_PKG_VERSION"));
+    options.node = identity.node;
+    options.instance = identity.instance;
     // `/metrics` speaks what the exporter of that name speaks.
     let agent = Agent {
-        host: options.host.as_str().into(),
         cluster: spec.service.cluster.as_str().into(),
+        node: options.node.as_str().into(),
+        host: options.host.as_str().into(),
+        instance: options.instance.as_str().into(),
         version: options.version.into(),
     };
     options.render = Some(Arc::new(move |batches, accept| {

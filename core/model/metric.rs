@@ -41,6 +41,8 @@ pub enum Metric {
 
     /// `tapetum.records.in`
     RecordsIn,
+    /// `tapetum.records.made`: what a component made itself, beyond what came in
+    RecordsMade,
     /// `tapetum.records.out`
     RecordsOut,
     /// `tapetum.records.lost`

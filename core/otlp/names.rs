@@ -95,7 +95,7 @@ pub mod span {
 }
 
 /// Every metric, in the order of the documents.
-pub const METRICS: [Metric; 31] = [
+pub const METRICS: [Metric; 32] = [
     Metric::FlowBytes,
     Metric::FlowPackets,
     Metric::ConnectionsOpened,
@@ -108,6 +108,7 @@ pub const METRICS: [Metric; 31] = [
     Metric::Retransmits,
     Metric::Resets,
     Metric::RecordsIn,
+    Metric::RecordsMade,
     Metric::RecordsOut,
     Metric::RecordsLost,
     Metric::RecordsRefused,
@@ -282,6 +283,8 @@ pub fn metric(metric: Metric) -> MetricName {
             "Connections that were reset, by who did it, seen from the end that reports."),
         M::RecordsIn => ("tapetum.records.in", "{record}", "tapetum_records_in_total",
             "Records that a component took in."),
+        M::RecordsMade => ("tapetum.records.made", "{record}", "tapetum_records_made_total",
+            "Records that a processor made itself: metric points of records."),
         M::RecordsOut => ("tapetum.records.out", "{record}", "tapetum_records_out_total",
             "Records that a component passed on or delivered."),
         M::RecordsLost => ("tapetum.records.lost", "{record}", "tapetum_records_lost_total",

@@ -74,6 +74,7 @@ pub(crate) struct Account {
     stage: &'static str,
     telemetry: Telemetry,
     taken: Counter,
+    made: Counter,
     out: Counter,
     refused: Counter,
     absorbed: Counter,
@@ -144,6 +145,7 @@ impl Account {
                 Kind::Exporter => "export",
             },
             taken: counter(Metric::RecordsIn, &Kind::ALL),
+            made: counter(Metric::RecordsMade, &[Kind::Processor]),
             out: counter(Metric::RecordsOut, &Kind::ALL),
             refused: counter(Metric::RecordsRefused, &[Kind::Receiver, Kind::Exporter]),
             absorbed: counter(Metric::RecordsAbsorbed, &[Kind::Processor]),
@@ -176,6 +178,7 @@ impl Account {
         tally.absorbed += posting.absorbed;
         tally.held = tally.held.saturating_add_signed(posting.held);
         self.taken.add(posting.taken);
+        self.made.add(posting.made);
         self.out.add(posting.out);
         self.refused.add(posting.refused);
         self.absorbed.add(posting.absorbed);

@@ -314,6 +314,17 @@ impl Kind {
             Self::Exporter => "exporters",
         }
     }
+
+    /// The head of an instance's table as a file must write it: `[exporters."otlp/archive"]`.
+    #[must_use]
+    pub fn header(self, id: &str) -> String {
+        let is_bare = |each: char| each.is_ascii_alphanumeric() || matches!(each, '-' | '_');
+        let quote = match id.chars().all(is_bare) {
+            true => "",
+            false => "\"",
+        };
+        format!("[{}.{quote}{id}{quote}]", self.table())
+    }
 }
 
 impl Component {

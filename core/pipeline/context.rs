@@ -32,8 +32,12 @@ pub struct ServiceInfo {
     pub data_dir: PathBuf,
     /// The fleet's key; `None`: the public default.
     pub trace_key: Option<String>,
+    /// `k8s.node.name`; empty if not known.
+    pub node: String,
     /// `host.name`.
     pub host: String,
+    /// `service.instance.id`.
+    pub instance: String,
     /// Version of the program.
     pub version: &'static str,
 }
@@ -101,7 +105,9 @@ impl fmt::Debug for ServiceInfo {
         to.debug_struct("ServiceInfo")
             .field("cluster", &self.cluster)
             .field("data_dir", &self.data_dir)
+            .field("node", &self.node)
             .field("host", &self.host)
+            .field("instance", &self.instance)
             .field("version", &self.version)
             .finish_non_exhaustive()
     }

@@ -19,7 +19,9 @@ pub fn context_at(instance: &str, clock: Arc<dyn Clock>) -> Context {
         instance: instance.into(),
         service: Arc::new(ServiceInfo {
             cluster: "test-cluster".to_owned(),
+            node: "test-node".to_owned(),
             host: "test-host".to_owned(),
+            instance: "test-instance".to_owned(),
             version: "0.0.0",
             ..ServiceInfo::default()
         }),

@@ -24,6 +24,7 @@ use tapetum_pipeline::{
 
 use self::config::Config;
 use self::serve::Site;
+use crate::agent;
 
 pub use self::negotiate::Format;
 pub use self::page::{Page, render};
@@ -53,13 +54,8 @@ fn build(settings: &Settings, context: &Context) -> Result<Exporter, BuildError>
     let config: Config = settings
         .read()
         .map_err(|why| BuildError::new(why.to_string()))?;
-    let service = &context.service;
-    let agent = Agent {
-        cluster: service.cluster.as_str().into(),
-        host: service.host.as_str().into(),
-        version: service.version.into(),
-    };
-    Prometheus::new(&config, agent).map(|server| Exporter::Pull(Box::new(server)))
+    Prometheus::new(&config, agent::of(&context.service))
+        .map(|server| Exporter::Pull(Box::new(server)))
 }
 
 impl Prometheus {

@@ -26,7 +26,9 @@ const START: UnixNanos = UnixNanos(1_767_225_600_250_000_000);
 fn agent() -> Agent {
     Agent {
         cluster: "prod \"1\"".into(),
-        host: "node-1".into(),
+        node: "node-1".into(),
+        host: "host-1".into(),
+        instance: "instance-1".into(),
         version: "0.1.0".into(),
     }
 }

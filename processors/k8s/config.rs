@@ -36,7 +36,7 @@ pub(super) const OPTIONS: &[Opt] = &[
         kind: OptKind::Text,
         default: Some("\"\""),
         optional: false,
-        help: "name of this node; the ends that live on it carry it",
+        help: "name of this node; the ends that live on it carry it, and the agent itself",
         why: "only the deployment knows it: in a pod it is `${env:NODE_NAME:-}`",
     },
     Opt {

@@ -5,6 +5,7 @@ mod components;
 mod doctor;
 mod ends;
 mod help;
+mod metrics;
 mod shipped;
 mod started;
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tapetum_config::shipped::SHIPPED;
 use tapetum_lab::skip;
+use tapetum_otlp::names::{METRICS, metric};
 
 use crate::run;
 
@@ -44,7 +45,7 @@ fn starts_and_stops(file: &str) {
     until_ready(file, &mut started);
     let page = ask(started.agent.id(), "/metrics");
     let page = String::from_utf8_lossy(&page.stdout).into_owned();
-    assert!(page.contains("tapetum_records_in_total"), "{file}: {page}");
+    judge_page(file, &page);
     terminate(&started);
     let end = started.agent.wait().expect("it ends");
     assert_eq!(end.code(), Some(0), "{file}");
@@ -98,6 +99,26 @@ fn terminate(started: &Started) {
     assert!(told.expect("kill").success());
 }
 
+/// Every metric of its own is there from the start, and the agent says who it is.
+fn judge_page(file: &str, page: &str) {
+    // Only one of the files has every component.
+    let is_whole = file == "config/agent.toml";
+    for each in METRICS.map(metric) {
+        let is_own = each.name.starts_with("tapetum.");
+        if is_whole && is_own {
+            let head = format!("# HELP {} ", each.prometheus);
+            assert!(page.contains(&head), "{file}: no {} in {page}", each.name);
+        }
+    }
+    let target = page.lines().find(|line| line.starts_with("target_info{"));
+    let target = target.unwrap_or_else(|| panic!("{file}: no target_info in {page}"));
+    assert!(target.contains("service_name=\"tapetum\""), "{target}");
+    assert!(target.contains("service_instance_id=\""), "{target}");
+    let says_node = target.contains("k8s_node_name=\"node-7\"");
+    assert_eq!(says_node, is_whole, "{file}: {target}");
+    assert!(page.contains("tapetum_records_in_total{"), "{file}: {page}");
+}
+
 fn missing() -> Option<String> {
     let doctor = run(&["doctor"]);
     if doctor.status.code() != Some(0) {
@@ -128,7 +149,7 @@ fn start(file: &str) -> Started {
             file,
         ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env_remove("NODE_NAME")
+        .env("NODE_NAME", "node-7")
         .env_remove("OTLP_ENDPOINT")
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -42,7 +42,9 @@ pub(crate) fn ordered(mut data: TracesData) -> TracesData {
 pub(crate) fn agent() -> Agent {
     Agent {
         cluster: "test-cluster".into(),
+        node: "test-node".into(),
         host: "test-host".into(),
+        instance: "test-instance".into(),
         version: "1.2.3".into(),
     }
 }

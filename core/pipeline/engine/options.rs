@@ -19,8 +19,12 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Of the jitter of retries.
     pub seed: u64,
+    /// `k8s.node.name`; empty if not known.
+    pub node: String,
     /// `host.name`
     pub host: String,
+    /// `service.instance.id`: no other agent has it, and a restart keeps it.
+    pub instance: String,
     /// Version of the program.
     pub version: &'static str,
     /// Renders `/metrics`; without it that page is not found.
@@ -63,14 +67,17 @@ pub enum StartError {
 }
 
 impl Options {
-    /// The system's clock and paths, a seed of the moment.
+    /// The system's clock and paths, a seed of the moment; the host is the instance.
     #[must_use]
     pub fn new(host: impl Into<String>, version: &'static str) -> Self {
         let clock = SystemClock::default();
+        let host = host.into();
         Self {
             seed: clock.now().unix.0 ^ u64::from(std::process::id()),
             clock: Arc::new(clock),
-            host: host.into(),
+            node: String::new(),
+            instance: host.clone(),
+            host,
             version,
             render: None,
             process_status: PathBuf::from("/proc/self/status"),

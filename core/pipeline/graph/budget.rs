@@ -81,7 +81,7 @@ impl GraphSpec {
                 };
                 let bound = (instance.component.bound)(&instance.settings);
                 lines.push(BudgetLine {
-                    what: format!("[{}.{}]", kind.table(), instance.id),
+                    what: kind.header(&instance.id),
                     bound: Bound {
                         user_bytes: bound.user_bytes.saturating_mul(pipelines),
                         kernel_bytes: bound.kernel_bytes.saturating_mul(pipelines),
@@ -108,5 +108,5 @@ fn mebibytes(bytes: u64) -> String {
 }
 
 fn queue_of(exporter: &str) -> String {
-    format!("`queue.size` of [exporters.{exporter}]")
+    format!("`queue.size` of {}", Kind::Exporter.header(exporter))
 }

@@ -59,7 +59,7 @@ impl fmt::Display for GraphProblem {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
             Place::Graph => {}
-            Place::Instance { kind, id } => write!(to, "[{}.{id}]: ", kind.table())?,
+            Place::Instance { kind, id } => write!(to, "{}: ", kind.header(id))?,
             Place::Pipeline { name, .. } => write!(to, "[pipelines.{name}]: ")?,
         }
         to.write_str(&self.message)?;
@@ -145,7 +145,7 @@ impl GraphSpec {
             .filter(|(distance, _)| *distance <= name.len().div_ceil(3));
         let hint = match nearest {
             Some((_, instance)) => format!("did you mean `{}`?", instance.id),
-            None => format!("add a table [{}.{name}]", kind.table()),
+            None => format!("add a table {}", kind.header(name)),
         };
         let message = format!("there is no {} `{name}`", kind.name());
         GraphProblem::new(pipeline.place(Some((kind, name))), message, hint)

@@ -145,7 +145,7 @@ fn all_problems_are_said_at_once() {
             "[processors.k8s]: processor `k8s` is in no pipeline (name it in a pipeline, or take its table out)",
             "[processors.aggregate]: processor `aggregate` is in no pipeline (name it in a pipeline, or take its table out)",
             "[exporters.prometheus]: exporter `prometheus` is in no pipeline (name it in a pipeline, or take its table out)",
-            "[exporters.otlp/archive]: exporter `otlp/archive` is in no pipeline (name it in a pipeline, or take its table out)",
+            "[exporters.\"otlp/archive\"]: exporter `otlp/archive` is in no pipeline (name it in a pipeline, or take its table out)",
         ]
     );
     let without: GraphSpec = GraphSpec {
