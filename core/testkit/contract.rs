@@ -1,8 +1,9 @@
 //! What every component of a kind promises, checked against one: call these from its tests.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tapetum_model::Batch;
+use tapetum_model::{Attr, Batch, Metric, Point, PointValue};
 use tapetum_pipeline::{Encode, Encoded, Encoding, Export, Flush, Now, Outcome, Output, Processor};
 
 /// Follows the books of a processor through a test.
@@ -108,5 +109,37 @@ pub fn moment(seconds: u64) -> Now {
     Now {
         unix: crate::clock::EPOCH.plus(monotonic),
         monotonic,
+    }
+}
+
+/// Checks that the books can be read off the metrics: for each component, in each pipeline, in and
+/// made are out, lost, refused, filtered, absorbed and held. For a moment at which nothing moves.
+///
+/// # Panics
+/// If they do not, with what `at` says.
+pub fn books_are_in(metrics: &[Point], at: &str) {
+    let mut sides: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    for point in metrics {
+        let PointValue::Sum { cumulative, .. } = point.value else {
+            continue;
+        };
+        let of = |attr: &Attr| matches!(attr, Attr::Component | Attr::Pipeline);
+        let whose = point.attributes.0.iter().filter(|(attr, _)| of(attr));
+        let (came, went) = sides
+            .entry(format!("{:?}", whose.collect::<Vec<_>>()))
+            .or_default();
+        match point.metric {
+            Metric::RecordsIn | Metric::RecordsMade => *came += cumulative,
+            Metric::RecordsOut
+            | Metric::RecordsLost
+            | Metric::RecordsRefused
+            | Metric::RecordsFiltered
+            | Metric::RecordsAbsorbed
+            | Metric::QueueRecords => *went += cumulative,
+            _ => {}
+        }
+    }
+    for (whose, (came, went)) in sides {
+        assert_eq!(came, went, "{at}: {whose}");
     }
 }

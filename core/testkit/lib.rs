@@ -5,6 +5,7 @@
 //! - [`context`], [`Held`]: build a component alone, with a clock that the test moves.
 //! - [`Graph`] of [`Source`], [`Work`], [`Sink`] and [`Asker`]: a whole graph whose components do what
 //!   the test says, when it says it; mixed with real ones.
+//! - [`skip`]: says aloud that this machine cannot run a test.
 //! - [`contract`]: what every encoder and processor promises, checked against one.
 
 pub mod clock;
@@ -15,6 +16,7 @@ mod random;
 mod registry;
 pub mod sample;
 mod sink;
+mod skip;
 mod source;
 mod work;
 
@@ -23,5 +25,6 @@ pub use graph::{Graph, options};
 pub use lend::{context, context_at, settings};
 pub use random::Random;
 pub use sink::{ASKER, Asker, SINK, Sink, Step};
+pub use skip::{skip, skip_this};
 pub use source::{SOURCE, Source};
 pub use work::{Event, WORK, Work};

@@ -260,7 +260,7 @@ fn a_program_that_this_kernel_does_not_take_costs_only_itself() {
     let host = Host::default();
     let facts = facts(&host, &TCP_HOOKS);
     if !(facts.may(Capability::Bpf) && facts.may(Capability::Perfmon)) {
-        eprintln!("SKIP: CAP_BPF and CAP_PERFMON are needed to load programs");
+        tapetum_testkit::skip_this("probes", "needs CAP_BPF and CAP_PERFMON to load programs");
         return;
     }
     let setting = Setting {

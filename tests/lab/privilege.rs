@@ -1,10 +1,6 @@
-//! What a lab needs of the machine, and how a test that lacks it says so.
-//!
-//! A test that is left out must never look like one that passed: the reason goes to standard error
-//! past the test harness's capture, and to the file that `TAPETUM_SKIPS` names, for a summary;
-//! `TAPETUM_LAB=required` turns it into a failure.
+//! What a lab needs of the machine.
 
-use std::{env, fs, io::Write as _, path::Path, process::Command};
+use std::{env, fs, path::Path, process::Command};
 
 use crate::cgroup;
 
@@ -71,24 +67,6 @@ pub fn missing(tools: &[&str]) -> Option<String> {
         return Some("needs network namespaces: `unshare --net` is refused".to_owned());
     }
     None
-}
-
-/// Says why the test `name` is left out.
-///
-/// # Panics
-/// If `TAPETUM_LAB=required` says that nothing may be left out here.
-pub fn skip(name: &str, reason: &str) {
-    // Not eprintln!: the harness would swallow it in a test that passes.
-    let line = format!("skipped: {name}: {reason}\n");
-    let _ = std::io::stderr().write_all(line.as_bytes());
-    if let Some(path) = env::var_os("TAPETUM_SKIPS") {
-        let file = fs::OpenOptions::new().create(true).append(true).open(path);
-        let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
-    }
-    assert!(
-        env::var_os("TAPETUM_LAB").is_none_or(|value| value != "required"),
-        "{name} may not be left out here (TAPETUM_LAB=required), but it {reason}"
-    );
 }
 
 /// Whether a program of this name is on the search path.

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tapetum_model::{Attr, Batch, Metric, Origin, Payload, Point, PointValue, Records, SpanId};
+use tapetum_model::{Batch, Origin, Payload, Records, SpanId};
 use tapetum_pipeline::{Answer, Books, Engine, Flush, Full, Kind, Output, Report, Tally};
-use tapetum_testkit::{Asker, Event, Graph, Random, Sink, Source, Step, Work, options, sample};
+use tapetum_testkit::{
+    Asker, Event, Graph, Random, Sink, Source, Step, Work, contract, options, sample,
+};
 use tokio::time::{sleep, timeout};
 
 const SEEDS: u64 = 400;
@@ -87,7 +89,7 @@ fn run(seed: u64) -> Report {
             world.step().await;
             balanced(seed, &running.books());
         }
-        readable(seed, &running.metrics());
+        contract::books_are_in(&running.metrics(), &format!("seed {seed}"));
         let report = running.stop().await;
         world.judge(seed, &report);
         report
@@ -97,36 +99,6 @@ fn run(seed: u64) -> Report {
 fn balanced(seed: u64, books: &Books) {
     for book in &books.0 {
         assert!(book.tally.balances(), "seed {seed}: {book:?}");
-    }
-}
-
-/// The books can be read off the metrics: of each component, in each pipeline, the same equation.
-fn readable(seed: u64, metrics: &[Point]) {
-    let mut sides: BTreeMap<String, (i64, i64)> = BTreeMap::new();
-    for point in metrics {
-        let value = |attr| {
-            let mut all = point.attributes.0.iter();
-            all.find(|(known, _)| *known == attr)
-                .map(|(_, value)| format!("{value:?}"))
-        };
-        let PointValue::Sum { cumulative, .. } = point.value else {
-            continue;
-        };
-        let who = format!("{:?} {:?}", value(Attr::Component), value(Attr::Pipeline));
-        let (came, went) = sides.entry(who).or_default();
-        match point.metric {
-            Metric::RecordsIn | Metric::RecordsMade => *came += cumulative,
-            Metric::RecordsOut
-            | Metric::RecordsLost
-            | Metric::RecordsRefused
-            | Metric::RecordsFiltered
-            | Metric::RecordsAbsorbed
-            | Metric::QueueRecords => *went += cumulative,
-            _ => {}
-        }
-    }
-    for (who, (came, went)) in sides {
-        assert_eq!(came, went, "seed {seed}: {who}");
     }
 }
 

@@ -4,6 +4,8 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use tapetum_testkit::skip_this;
+
 use super::*;
 
 /// Gives `input` to a program; `None` if it is not there.
@@ -17,7 +19,7 @@ fn ask(program: &str, arguments: &[&str], input: &[u8]) -> Option<String> {
     {
         Ok(child) => child,
         Err(why) => {
-            eprintln!("left out: {program}: {why}");
+            skip_this("exporters", &format!("needs {program}: {why}"));
             return None;
         }
     };
@@ -58,7 +60,7 @@ fn the_parser_of_prometheus_reads_every_sample() {
         .args(["-c", "import prometheus_client"])
         .output();
     if !present.is_ok_and(|it| it.status.success()) {
-        eprintln!("left out: python3 with prometheus_client is not installed");
+        skip_this("exporters", "needs python3-prometheus-client");
         return;
     }
     for (accept, module) in [

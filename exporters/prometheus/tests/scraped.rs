@@ -5,6 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use tapetum_testkit::skip_this;
+
 use super::served::run;
 use super::*;
 
@@ -54,7 +56,7 @@ impl Judge {
                 _data: data,
             }),
             Err(why) => {
-                eprintln!("left out: prometheus: {why}");
+                skip_this("exporters", &format!("needs prometheus: {why}"));
                 None
             }
         }

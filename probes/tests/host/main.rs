@@ -16,10 +16,7 @@ fn the_shared_headers_hold_under_sanitizers_and_lay_rows_out_as_rust_does() {
     let compilers = ["clang-14", "clang", "gcc"];
     let works = |cc: &&&str| Command::new(cc).arg("--version").output().is_ok();
     let Some(compiler) = compilers.iter().find(works) else {
-        eprintln!(
-            "SKIP: no C compiler ({}): install Debian's `clang-14`",
-            compilers.join(", ")
-        );
+        tapetum_testkit::skip_this("probes", "needs a C compiler (Debian: clang-14)");
         return;
     };
     let compiled = Command::new(compiler)

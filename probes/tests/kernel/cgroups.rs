@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 
 use tapetum_probes::tcp::{Event, Options, Role, Row};
+use tapetum_testkit::skip_this;
 
 use super::watch::{Watch, What};
 
@@ -25,7 +26,7 @@ fn unified() -> Option<PathBuf> {
         .into_iter()
         .find(|root| root.join("cgroup.controllers").exists());
     if root.is_none() {
-        eprintln!("SKIP: no unified control group hierarchy is mounted");
+        skip_this("probes", "needs a unified control group hierarchy");
     }
     root.map(Path::to_path_buf)
 }
@@ -85,10 +86,7 @@ fn a_new_group_is_told_with_the_id_that_its_connections_carry() {
 fn a_process_in_a_v1_memory_group_carries_that_group_too() {
     let root = Path::new("/sys/fs/cgroup/memory");
     if !root.join("memory.limit_in_bytes").exists() {
-        eprintln!(
-            "SKIP: no v1 memory hierarchy is mounted at {}",
-            root.display()
-        );
+        skip_this("probes", "needs a v1 memory hierarchy");
         return;
     }
     let Some(mut watch) = Watch::start(&Options::default()) else {

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use tapetum_probes::loader::{Host, StatsOn, facts};
 use tapetum_probes::tcp::{Options, Probe};
+use tapetum_testkit::skip_this;
 
 use super::watch::privileged;
 
@@ -48,7 +49,10 @@ fn two_capabilities_are_enough_and_loading_leaves_no_memory_behind() {
         return inside();
     }
     if !privileged() {
-        eprintln!("SKIP: only root can give up everything but two capabilities");
+        skip_this(
+            "probes",
+            "needs root, to give up everything but two capabilities",
+        );
         return;
     }
     assert!(facts(&Host::default(), &[]).btf);

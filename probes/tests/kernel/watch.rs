@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tapetum_probes::tcp::{Event, Options, Probe, Row, flags};
+use tapetum_testkit::skip_this;
 
 /// What kind of event a row came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +43,10 @@ static ALONE: Mutex<()> = Mutex::new(());
 pub(crate) fn fresh_namespace() -> Option<u32> {
     // SAFETY: no arguments but a flag; only this thread's view of the network changes.
     if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
-        eprintln!(
-            "SKIP: no network namespace of our own: {}",
-            std::io::Error::last_os_error()
+        let why = std::io::Error::last_os_error();
+        skip_this(
+            "probes",
+            &format!("needs a network namespace of its own: {why}"),
         );
         return None;
     }
@@ -87,7 +89,7 @@ impl Watch {
         let probe = match Probe::start(options) {
             Ok(probe) => probe,
             Err(error) if !privileged() => {
-                eprintln!("SKIP: {error}");
+                skip_this("probes", &format!("needs privileges: {error}"));
                 return None;
             }
             Err(error) => panic!("{error}: {:?}", std::error::Error::source(&error)),
