@@ -12,14 +12,10 @@ use std::{
 };
 
 use anyhow::{Result, bail};
+use tapetum_testkit::skip;
 
 use crate::{
-    cgroup,
-    janitor::Janitor,
-    namespace::Namespace,
-    node::Node,
-    place::Place,
-    privilege::{missing, skip},
+    cgroup, janitor::Janitor, namespace::Namespace, node::Node, place::Place, privilege::missing,
     programs::tapetum_program,
 };
 

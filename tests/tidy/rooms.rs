@@ -93,6 +93,38 @@ fn arrows_between_crates_only_point_down() {
     judge("arrows only point down", &wrong);
 }
 
+/// Libraries that only some rooms may name, and these rooms: who loads programs into the kernel is
+/// beside them, and an error without a type ends at the composition root.
+const OWNED: [(&str, &[&str]); 4] = [
+    ("aya", &["probes", "tests", "benches"]),
+    ("libbpf", &["probes", "tests", "benches"]),
+    ("anyhow", &["Cargo.toml", "tests", "benches"]),
+    ("clap", &["Cargo.toml", "tests", "benches"]),
+];
+
+#[test]
+fn libraries_stay_in_their_rooms() {
+    let mut wrong = Vec::new();
+    for manifest in files_ending("toml") {
+        if !manifest.ends_with("Cargo.toml") || is_fuzz(&manifest) {
+            continue;
+        }
+        let table: toml::Table = text(&manifest).parse().expect("a manifest");
+        for section in ["dependencies", "build-dependencies"] {
+            let needs = table.get(section).and_then(toml::Value::as_table);
+            for need in needs.into_iter().flat_map(|needs| needs.keys()) {
+                for (library, rooms) in OWNED {
+                    let is_here = rooms.iter().any(|room| manifest.starts_with(room));
+                    if need.starts_with(library) && !is_here {
+                        wrong.push(format!("{} may not know {need}", manifest.display()));
+                    }
+                }
+            }
+        }
+    }
+    judge("libraries stay in their rooms", &wrong);
+}
+
 #[test]
 fn every_manifest_takes_the_workspaces_lints_and_versions() {
     let mut wrong = Vec::new();
@@ -180,6 +212,14 @@ fn every_component_has_the_same_files_and_a_readme() {
                 if !root().join(&folder).join(file).exists() {
                     wrong.push(format!("{} lacks {file}", folder.display()));
                 }
+            }
+            let description = fs::read_to_string(root().join(&folder).join("mod.rs"));
+            let key = format!("name: \"{name}\",");
+            if !description.is_ok_and(|text| text.contains(&key)) {
+                wrong.push(format!(
+                    "{} is not called like its folder",
+                    folder.display()
+                ));
             }
             if !["tests.rs", "tests"]
                 .iter()
