@@ -102,6 +102,10 @@ fn the_collector_takes_spans_and_metrics() -> Result<()> {
             "what the agent does itself: {address}"
         );
     }
+    for reason in ["self", "loopback"] {
+        let labels = [("reason", reason)];
+        agent.own_counter_until("tapetum_records_filtered_total", &labels, 1.0)?;
+    }
     // Ending drains: what was to be sent has been taken.
     assert!(agent.stop()?.success());
     let log = collector.log();

@@ -55,10 +55,7 @@ fn an_end_is_its_container_unit_or_process() -> Result<()> {
         );
         for span in [client, server] {
             let service = span.resource_text("service.name");
-            assert!(
-                service == name || service == format!("{name}.service"),
-                "{path}: {span:#?}"
-            );
+            assert_eq!(service, name, "{path}: {span:#?}");
             assert_eq!(
                 span.resource_text("container.id"),
                 container,
@@ -74,6 +71,10 @@ fn an_end_is_its_container_unit_or_process() -> Result<()> {
             client.text("destination.service.name"),
             server.resource_text("service.name")
         );
+        for peer in ["service.peer.name", "peer.service"] {
+            assert_eq!(client.text(peer), server.resource_text("service.name"));
+            assert_eq!(server.text(peer), "", "only a client's other end serves");
+        }
         assert_eq!(
             server.text("source.service.name"),
             client.resource_text("service.name")

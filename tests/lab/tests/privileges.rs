@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 
 use anyhow::Result;
 use tapetum_lab::{
-    Agent, Lab, Pipelines, Server,
+    Agent, Lab, Ledger, Pipelines, Server, Span,
     ledger::total,
     traffic::{self, Plan},
 };
 
 /// Counts a connection through a virtual IP with an agent that has only these capabilities.
-fn judge(test: &str, capabilities: &str) -> Result<()> {
+/// `tracked`: whether these capabilities are enough to ask connection tracking.
+fn judge(test: &str, capabilities: &str, tracked: bool) -> Result<()> {
     let Some(mut lab) = Lab::to_judge(test, &["setpriv"])? else {
         return Ok(());
     };
@@ -56,6 +57,29 @@ fn judge(test: &str, capabilities: &str) -> Result<()> {
             "who answered, by both ends"
         );
     }
+    // Where nobody answers, only connection tracking knows who was asked in the end.
+    server_pod.nft(&format!(
+        "add table ip deaf\nadd chain ip deaf in {{ type filter hook input priority 0; }}\n\
+         add rule ip deaf in tcp dport {} drop\n",
+        address.port()
+    ))?;
+    client.sysctl(&["net/ipv4/tcp_syn_retries=1"])?;
+    let plan = Plan {
+        to: asked,
+        ..Plan::default()
+    };
+    assert!(traffic::send(&client, &plan).is_err(), "nobody answers");
+    let of_failure = |l: &Ledger| {
+        let failed = |span: &&&Span| span.text("error.type") == "timeout";
+        let spans = l.of_server(asked);
+        spans
+            .iter()
+            .find(failed)
+            .map(|span| span.address("network.peer"))
+    };
+    let ledger = agent.ledger_until("the failed connect", |l| of_failure(l).is_some())?;
+    let known = if tracked { address } else { asked };
+    assert_eq!(of_failure(&ledger), Some(Some(known)), "not guessed");
     Ok(())
 }
 
@@ -64,10 +88,15 @@ fn bpf_and_perfmon_are_enough_for_connections() -> Result<()> {
     judge(
         "bpf_and_perfmon_are_enough_for_connections",
         "+bpf,+perfmon",
+        false,
     )
 }
 
 #[test]
-fn net_admin_may_be_there_too() -> Result<()> {
-    judge("net_admin_may_be_there_too", "+bpf,+perfmon,+net_admin")
+fn with_net_admin_connection_tracking_is_asked_too() -> Result<()> {
+    judge(
+        "with_net_admin_connection_tracking_is_asked_too",
+        "+bpf,+perfmon,+net_admin",
+        true,
+    )
 }

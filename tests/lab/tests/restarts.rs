@@ -53,6 +53,7 @@ impl Scene {
         let mut first = Agent::start(&self.node, "first", &Pipelines::default())?;
         let mut talk = Talk::open(&self.client, address, 1)?;
         let watched = talk.exchange(PARTS[0].0, PARTS[0].1)?;
+        let mut trace = None;
         let metered_first = self.metered(&first)?;
         if orderly {
             let asked = Instant::now();
@@ -66,6 +67,7 @@ impl Scene {
                 "the period so far: {spans:#?}"
             );
             assert_eq!(total(spans, "flow.bytes.received"), watched.received);
+            trace = Some(spans[0].trace.clone());
             assert!(
                 spans.iter().all(|span| !span.is_last()),
                 "without an end reason: {spans:#?}"
@@ -103,6 +105,12 @@ impl Scene {
             "what moved meanwhile is in it"
         );
         assert_eq!(last.count("flow.bytes.received.total"), here.received);
+
+        assert_eq!(
+            trace.as_ref().unwrap_or(&last.trace),
+            &last.trace,
+            "one trace, whoever watches"
+        );
 
         let metered = metered_first + self.metered(&second)?;
         #[expect(clippy::cast_precision_loss, reason = "kilobytes")]

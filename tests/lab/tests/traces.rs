@@ -1,6 +1,9 @@
 //! One connection, one trace: two agents that never talk say the same of both of its ends.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    time::{Duration, SystemTime},
+};
 
 use anyhow::Result;
 use tapetum_lab::{
@@ -30,6 +33,14 @@ fn pair(ledger: &Ledger, here: &Count, there: &Count) -> (Span, Span) {
     (client, server)
 }
 
+/// How far a span's times may be off the wall clock.
+const RIGHT_TO_NS: u64 = 20_000_000;
+
+fn now_ns() -> Result<u64> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    Ok(u64::try_from(now.as_nanos())?)
+}
+
 #[test]
 fn both_ends_of_a_translated_connection_are_one_trace() -> Result<()> {
     let test = "both_ends_of_a_translated_connection_are_one_trace";
@@ -54,6 +65,7 @@ fn both_ends_of_a_translated_connection_are_one_trace() -> Result<()> {
         first: 2,
         ..Plan::default()
     };
+    let began_ns = now_ns()?;
     let mut sent = traffic::send(&client, &fresh)?;
     old.exchange(10, 20)?;
     sent.insert(1, old.end("fin")?);
@@ -64,6 +76,11 @@ fn both_ends_of_a_translated_connection_are_one_trace() -> Result<()> {
         let ledger = agent.ledger_until("both ends", |l| l.has_ended(&sent, &received))?;
         for (id, here) in &sent {
             let (client, server) = pair(&ledger, here, &received[id]);
+            for span in [&client, &server].into_iter().filter(|_| *id == 2) {
+                let (start, end) = (span.start_ns + RIGHT_TO_NS, span.end_ns);
+                assert!(began_ns <= start, "started before it was sent: {span:?}");
+                assert!(end <= now_ns()? + RIGHT_TO_NS, "not over yet: {span:?}");
+            }
             assert_eq!(client.address("server"), Some(asked), "what was asked for");
             assert_eq!(
                 client.address("network.peer"),
