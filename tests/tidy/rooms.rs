@@ -8,7 +8,7 @@ use crate::{files_ending, judge, root, text};
 
 const KINDS: [&str; 3] = ["receivers", "processors", "exporters"];
 
-/// What may stand in the `[dependencies]` of each package; tests may know more.
+/// What each package may know; its tests know the testkit too.
 fn allowed(package: &str) -> Option<&'static [&'static str]> {
     Some(match package {
         "tapetum-model" | "tapetum-probes" => &[],
@@ -74,11 +74,15 @@ fn arrows_between_crates_only_point_down() {
                 .cloned()
                 .collect()
         };
-        let needs = keys("dependencies");
+        let mut needs = keys("dependencies");
+        needs.extend(keys("build-dependencies"));
+        let mut tests_need = keys("dev-dependencies");
+        tests_need.retain(|need| !is_testkit(need));
         match allowed(package) {
             Some(allowed) => wrong.extend(
                 needs
                     .iter()
+                    .chain(&tests_need)
                     .filter(|need| !allowed.contains(&need.as_str()))
                     .map(|need| format!("{package} may not know {need}")),
             ),
