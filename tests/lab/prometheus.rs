@@ -27,6 +27,24 @@ impl Prometheus {
     /// # Errors
     /// If it does not come up.
     pub fn start(place: &Place, address: &str, targets: &[String]) -> Result<Self> {
+        let native = ["--enable-feature=native-histograms"];
+        Self::start_with(place, address, targets, &native)
+    }
+
+    /// The same as most of them are set up: with classic histograms only.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub fn start_classic(place: &Place, address: &str, targets: &[String]) -> Result<Self> {
+        Self::start_with(place, address, targets, &[])
+    }
+
+    fn start_with(
+        place: &Place,
+        address: &str,
+        targets: &[String],
+        options: &[&str],
+    ) -> Result<Self> {
         let mut config = String::from("global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\n");
         if !targets.is_empty() {
             write!(
@@ -34,22 +52,21 @@ impl Prometheus {
                 "scrape_configs:\n- job_name: tapetum\n  static_configs:\n  - targets: {targets:?}\n"
             )?;
         }
-        let file = place.dir().join("prometheus.yml");
+        // Several may run in one place.
+        let name = format!("prometheus-{}", address.replace(':', "-"));
+        let file = place.dir().join(format!("{name}.yml"));
         fs::write(&file, config)?;
         let mut command = place.command("prometheus");
         command
             .arg(format!("--config.file={}", file.display()))
             .arg(format!(
                 "--storage.tsdb.path={}",
-                place.dir().join("prometheus").display()
+                place.dir().join(&name).display()
             ))
             .arg(format!("--web.listen-address={address}"))
-            .args([
-                "--web.enable-remote-write-receiver",
-                "--enable-feature=native-histograms",
-            ])
-            .arg("--log.level=warn");
-        let process = place.start("prometheus", &mut command)?;
+            .args(options)
+            .args(["--web.enable-remote-write-receiver", "--log.level=warn"]);
+        let process = place.start(&name, &mut command)?;
         let prometheus = Self {
             _process: process,
             place: place.clone(),
