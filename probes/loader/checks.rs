@@ -175,7 +175,7 @@ fn hook(facts: &Facts, hook: &Hook, refused: &[Missing]) -> Check {
     if let Some(missing) = refused.iter().find(|missing| missing.hook == *hook) {
         return without(
             missing.why.clone(),
-            "look for a policy that forbids the program to load",
+            "look for what forbids bpf(2): a seccomp profile, SELinux, kernel lockdown",
         );
     }
     let blocked = [
