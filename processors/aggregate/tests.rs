@@ -14,6 +14,7 @@ use tapetum_testkit::{context, sample, settings};
 
 use super::*;
 
+mod anew;
 mod bounds;
 mod totals;
 
