@@ -1,16 +1,21 @@
 //! What an agent takes from the traffic that it watches: with and without one by turns, and by turns
 //! which goes first, so that what drifts on a machine drifts for both.
 
+use std::thread;
+use std::time::Duration;
+
 use anyhow::Result;
 use tapetum_benches::{Figure, median, note};
 
 use crate::agent::Spans;
 use crate::scene::Scene;
 
-const IPERF_PAIRS: usize = 15;
+const IPERF_PAIRS: usize = 11;
 const IPERF_SECONDS: u32 = 2;
 const SHORT_PAIRS: usize = 7;
 const SHORT: u32 = 40_000;
+/// What loading and unloading leave behind in the kernel is over by then.
+const SETTLED: Duration = Duration::from_secs(3);
 
 pub(crate) fn measure(scene: &Scene) -> Result<Vec<Figure>> {
     // The first of everything is slow: caches, neighbours, the allocator of the kernel.
@@ -40,9 +45,11 @@ fn pairs(scene: &Scene, count: usize, work: impl Fn() -> Result<f64>) -> Result<
             if (pair + turn) % 2 == 0 {
                 // The pause and the work of a start come before both kinds of run.
                 scene.agent(Spans::Sampled)?.stop()?;
+                thread::sleep(SETTLED);
                 pairs.without.push(work()?);
             } else {
                 let agent = scene.agent(Spans::Sampled)?;
+                thread::sleep(SETTLED);
                 pairs.with.push(work()?);
                 pairs.memory_kib = pairs.memory_kib.max(agent.rss_anon_kib()?);
                 agent.stop()?;
