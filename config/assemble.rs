@@ -300,6 +300,11 @@ impl Assembly<'_> {
         if whole {
             graph::check(&spec, &self.parts, &self.lines, self.findings);
         }
+        // A bound may trust types and presence, like a check.
+        if self.findings.is_empty() {
+            let memory = self.service_places.get("memory");
+            graph::check_memory(&spec, memory, self.findings);
+        }
         Some(spec)
     }
 }

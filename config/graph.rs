@@ -43,6 +43,16 @@ pub(crate) fn check(spec: &GraphSpec, parts: &[Part], lines: &[Line], findings: 
     }
 }
 
+/// More than the budget: whoever starts it would say so, but this is known of the file alone.
+pub(crate) fn check_memory(spec: &GraphSpec, place: Option<&Place>, findings: &mut Findings) {
+    if let Some(sentence) = spec.budget().excess(spec.service.memory_bytes) {
+        findings.add(match place {
+            Some(place) => Finding::new(place, sentence),
+            None => Finding::nowhere(sentence),
+        });
+    }
+}
+
 fn part<'a>(parts: &'a [Part], kind: Kind, id: &str) -> Option<&'a Part> {
     parts.iter().find(|part| part.kind == kind && part.id == id)
 }

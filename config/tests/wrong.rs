@@ -243,3 +243,18 @@ fn syntax_errors_of_all_lines_and_what_else_is_there() {
         "what is absent is not said to be missing, what follows from an error is not said"
     );
 }
+
+#[test]
+fn more_than_the_budget() {
+    let said = said(&with("[service]\nmemory = '9MiB'\n"));
+    let [line] = &said[..] else {
+        panic!("{said:?}")
+    };
+    assert!(
+        line.starts_with("8:1 the pipelines can take ")
+            && line.contains("but `service.memory` is 9MiB: raise it, or lower the largest: ")
+            && line.contains("`queue.size` of [exporters.otlp] 16 MiB"),
+        "{line}"
+    );
+    assert!(read(&with("[service]\nmemory = '1GiB'\n")).is_ok());
+}
