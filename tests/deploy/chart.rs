@@ -1,11 +1,13 @@
 //! The chart: one pipeline file, no value that is ignored, no privilege that is not argued for.
 
 use std::fs;
-use std::process::Command;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 
-use crate::{helm, read, root, template};
+use crate::{helm, program, read, root, template};
 
 /// Its documents, without empty ones.
 fn documents(rendered: &str) -> Vec<&str> {
@@ -104,6 +106,47 @@ fn defaults_render_and_what_is_no_value_is_refused() -> Result<()> {
     Ok(())
 }
 
+/// What the judge of manifests says: the kinds that it found, or what is wrong with them.
+fn strictly(judge: &Path, manifests: &str) -> Result<Result<String, String>> {
+    let mut child = Command::new(judge)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut pipe = child.stdin.take().context("a pipe")?;
+    pipe.write_all(manifests.as_bytes())?;
+    drop(pipe);
+    let output = child.wait_with_output()?;
+    Ok(if output.status.success() {
+        Ok(String::from_utf8(output.stdout)?)
+    } else {
+        Err(String::from_utf8(output.stderr)?)
+    })
+}
+
+#[test]
+fn manifests_have_only_fields_of_their_kinds() -> Result<()> {
+    let test = "manifests_have_only_fields_of_their_kinds";
+    let (Some(helm), Some(judge)) = (helm(test), program(test, "strict")) else {
+        return Ok(());
+    };
+    let chosen = [
+        "persistence.enabled=true",
+        "priorityClassName=p",
+        "imagePullSecrets[0].name=s",
+        "seLinuxOptions.type=spc_t",
+    ];
+    for sets in [&[][..], &chosen] {
+        let rendered = template(&helm, sets)?.expect("it renders");
+        let kinds = strictly(&judge, &rendered)?.expect("no unknown field");
+        assert_eq!(kinds.lines().count(), 6, "{kinds}");
+        let misspelt = rendered.replace("hostPID:", "hostPid:");
+        let refusal = strictly(&judge, &misspelt)?.expect_err("the judge judges");
+        assert!(refusal.contains("hostPid"), "{refusal}");
+    }
+    Ok(())
+}
+
 #[test]
 fn what_is_asked_for_is_rendered() -> Result<()> {
     let Some(helm) = helm("what_is_asked_for_is_rendered") else {
@@ -159,7 +202,10 @@ fn what_is_asked_for_is_rendered() -> Result<()> {
     let chosen = with(&set)?;
     let agent = of_kind(&chosen, "DaemonSet")?;
     assert_eq!(values(agent, "image"), ["r.example/t:v9"; 2]);
-    assert_eq!(values(agent, "priorityClassName"), ["system-node-critical"]);
+    assert_eq!(
+        values(agent, "priorityClassName"),
+        ["\"system-node-critical\""]
+    );
     assert_eq!(agent.matches("value: http://c:4317").count(), 2);
     Ok(())
 }

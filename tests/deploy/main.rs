@@ -26,7 +26,13 @@ fn read(path: impl AsRef<Path>) -> Result<String> {
 
 /// Where helm is; nothing, and said, if it is not to be had.
 fn helm(test: &str) -> Option<PathBuf> {
-    let said = Command::new(root().join("deploy/helm/program")).output();
+    program(test, "helm")
+}
+
+/// A program that `deploy/helm/program` builds.
+fn program(test: &str, name: &str) -> Option<PathBuf> {
+    let script = root().join("deploy/helm/program");
+    let said = Command::new(script).arg(name).output();
     let found = said.map_err(anyhow::Error::from).and_then(|output| {
         ensure!(
             output.status.success(),
@@ -38,7 +44,7 @@ fn helm(test: &str) -> Option<PathBuf> {
     found
         .inspect_err(|why| {
             let why = why.to_string().trim().replace('\n', "; ");
-            skip(test, &format!("needs helm: {why}"));
+            skip(test, &format!("needs {name}: {why}"));
         })
         .ok()
 }
@@ -46,6 +52,7 @@ fn helm(test: &str) -> Option<PathBuf> {
 /// The chart as it renders with these `--set` values, or what helm says against them.
 fn template(helm: &Path, sets: &[&str]) -> Result<Result<String, String>> {
     let mut command = Command::new(helm);
+    // The namespace is one that YAML takes for `false` where it is not quoted.
     command
         .args(["template", "t", "deploy/helm/tapetum", "--namespace", "n"])
         .args(["--kube-version", "1.25.0"])

@@ -9,7 +9,7 @@
 
 {{- define "tapetum.selector" -}}
 app.kubernetes.io/name: tapetum
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "tapetum.labels" -}}
