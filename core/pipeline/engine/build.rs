@@ -84,9 +84,9 @@ impl Lent {
 }
 
 fn named<T>(kind: Kind, instance: &Instance, made: Result<T, BuildError>) -> Result<T, StartError> {
-    made.map_err(|source| StartError::Build {
+    made.map_err(|why| StartError::Build {
         kind,
         id: instance.id.clone(),
-        source,
+        why,
     })
 }

@@ -142,7 +142,7 @@ impl Sender {
             standing.note(Some(format!("the backend fails: {why}")));
             let Some(wait) = retry.wait(begun.elapsed(), after, &mut self.random) else {
                 warn!(exporter = %self.front.id, items = message.items,
-                    "gave up after {:?} and drops the message: {why}", begun.elapsed());
+                    "gave up after {:.1?} and drops the message: {why}", begun.elapsed());
                 self.front.lose("gave_up");
                 return true;
             };
@@ -151,7 +151,7 @@ impl Sender {
                 false => wait,
             };
             if let Some(left_out) = self.log.now() {
-                warn!(exporter = %self.front.id, left_out, "the backend fails, tries again in {wait:?}: {why}");
+                warn!(exporter = %self.front.id, left_out, "the backend fails, tries again in {wait:.1?}: {why}");
             }
             self.front.again_at(Some(Instant::now() + wait));
             if !self.pause(wait).await {

@@ -63,9 +63,9 @@ impl Engine {
             "" => None,
             address => {
                 let listener = TcpListener::bind(address).await;
-                Some(listener.map_err(|source| StartError::Admin {
+                Some(listener.map_err(|why| StartError::Admin {
                     address: address.to_owned(),
-                    source,
+                    why,
                 })?)
             }
         };

@@ -35,7 +35,8 @@ pub struct Options {
     pub export_timeout: Duration,
 }
 
-/// Why a graph does not start. Nothing of it is running then.
+/// Why a graph does not start. Nothing of it is running then. The sentences say their causes, which are
+/// therefore no `source` that a chain would repeat.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The graph is wrong.
@@ -46,23 +47,23 @@ pub enum StartError {
     Memory(String),
     /// The admin server cannot listen.
     #[error(
-        "cannot listen on {address} for the admin server: {source}: free it or change `service.admin`"
+        "cannot listen on {address} for the admin server: {why}; free it or change `service.admin`"
     )]
     Admin {
         /// Where.
         address: String,
         /// Why not.
-        source: std::io::Error,
+        why: std::io::Error,
     },
     /// A component cannot be made.
-    #[error("{} `{id}`: {source}", .kind.name())]
+    #[error("{} `{id}`: {why}", .kind.name())]
     Build {
         /// What it is.
         kind: Kind,
         /// Which.
         id: String,
         /// Why not.
-        source: BuildError,
+        why: BuildError,
     },
 }
 
