@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub(super) enum Place {
     /// Standard output: never opened, never renamed.
     Stream(Box<dyn Write + Send>),
-    /// A file, opened when it is first needed.
+    /// A file.
     File(Rotating),
 }
 
@@ -41,6 +41,16 @@ impl Rotating {
             keep,
             open: None,
         }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the file, so that a start says what the first line would run into.
+    pub(super) fn prepare(&mut self) -> io::Result<()> {
+        self.open = Some(open(&self.path)?);
+        Ok(())
     }
 
     fn append(&mut self, line: &[u8]) -> io::Result<()> {

@@ -51,7 +51,12 @@ fn build(settings: &Settings, context: &Context) -> Result<Exporter, BuildError>
     let place = if config.is_standard_output() {
         Place::Stream(Box::new(io::stdout()))
     } else {
-        Place::File(Rotating::new(config.path, config.max_size.0, config.keep))
+        let mut file = Rotating::new(config.path, config.max_size.0, config.keep);
+        match file.prepare() {
+            // A disk that is full may have room again.
+            Err(why) if !is_full(&why) => return Err(BuildError::new(explained(&why, &file))),
+            _ => Place::File(file),
+        }
     };
     let lines = Lines::new(agent::of(&context.service));
     Ok(Exporter::Push {
@@ -88,21 +93,22 @@ impl Export for Keep {
         // A disk may make a thread wait: one that nobody else needs.
         let written = tokio::task::spawn_blocking(move || {
             let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
-            let stream = matches!(*place, Place::Stream(_));
-            (stream, place.append(&message.bytes))
+            place.append(&message.bytes).map_err(|why| match &*place {
+                Place::Stream(_) => Outcome::Permanent {
+                    message: format!("cannot write to standard output: {why}").into(),
+                },
+                Place::File(file) => Outcome::Retryable {
+                    after: None,
+                    message: explained(&why, file).into(),
+                },
+            })
         });
         match written.await {
-            Ok((_, Ok(()))) => Outcome::Ok {
+            Ok(Ok(())) => Outcome::Ok {
                 rejected: 0,
                 message: None,
             },
-            Ok((true, Err(why))) => Outcome::Permanent {
-                message: format!("cannot write to standard output: {why}").into(),
-            },
-            Ok((false, Err(why))) => Outcome::Retryable {
-                after: None,
-                message: explained(&why).into(),
-            },
+            Ok(Err(failed)) => failed,
             Err(why) => Outcome::Permanent {
                 message: format!("writing failed: {why}").into(),
             },
@@ -110,11 +116,18 @@ impl Export for Keep {
     }
 }
 
-fn explained(why: &io::Error) -> String {
-    match why.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            format!("the disk is full: make room, or lower `max_size` or `keep` ({why})")
-        }
-        _ => format!("cannot write the file: {why}"),
+fn is_full(why: &io::Error) -> bool {
+    matches!(
+        why.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
+fn explained(why: &io::Error, file: &Rotating) -> String {
+    let path = file.path().display();
+    if is_full(why) {
+        format!("the disk of {path} is full: make room, or lower `max_size` or `keep` ({why})")
+    } else {
+        format!("cannot write {path}: {why}; see that its folder exists and may be written to")
     }
 }

@@ -97,14 +97,20 @@ async fn a_full_disk_is_waited_out_and_said() {
     let (messages, _) = contract::encode(&mut *full.0, &sample::connections(1));
     let outcome = full.1.export(messages[0].clone()).await;
     assert!(
-        matches!(&outcome, Outcome::Retryable { message, .. } if message.starts_with("the disk is full: make room")),
+        matches!(&outcome, Outcome::Retryable { message, .. } if message.starts_with("the disk of /dev/full is full: make room")),
         "{outcome:?}"
     );
-    let mut nowhere = exporter(Path::new("/nonexistent/spans.jsonl"), "1MiB", 0);
-    let outcome = nowhere.1.export(messages[0].clone()).await;
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_named_before_anything_starts() {
+    let text =
+        "path = \"/nonexistent/spans.jsonl\"\nmax_size = \"1MiB\"\nkeep = 0\ncommunity_id = false";
+    let why = build(&settings(text), &context("file")).err();
+    let why = why.expect("there is no such folder").to_string();
     assert!(
-        matches!(&outcome, Outcome::Retryable { message, .. } if message.contains("No such file")),
-        "{outcome:?}"
+        why.starts_with("cannot write /nonexistent/spans.jsonl: No such file"),
+        "{why}"
     );
 }
 
