@@ -17,6 +17,10 @@ pub(crate) fn validate(
     let Some(spec) = read(files, components, terminal) else {
         return Ok(End::Wrong);
     };
+    if let Some(sentence) = spec.budget().excess(spec.service.memory_bytes) {
+        terminal.complain(&sentence);
+        return Ok(End::Wrong);
+    }
     let names: Vec<_> = spec.pipelines.iter().map(|one| one.name.as_str()).collect();
     let plural = if names.len() == 1 { "" } else { "s" };
     terminal.write(&format!("right: pipeline{plural} {}\n", names.join(", ")))?;
@@ -30,8 +34,9 @@ pub(crate) fn read(
     terminal: &Terminal,
 ) -> Option<GraphSpec> {
     let default = [PathBuf::from(DEFAULT_FILE)];
-    let files = if files.is_empty() { &default } else { files };
-    let sources = sources(files, terminal)?;
+    let is_default = files.is_empty();
+    let files = if is_default { &default } else { files };
+    let sources = sources(files, is_default, terminal)?;
     match load(sources, components, &Host) {
         Ok(spec) => Some(spec),
         Err(report) => {
@@ -42,11 +47,14 @@ pub(crate) fn read(
 }
 
 /// All files, or none of them and a complaint about each that cannot be read.
-fn sources(files: &[PathBuf], terminal: &Terminal) -> Option<Vec<Source>> {
+fn sources(files: &[PathBuf], is_default: bool, terminal: &Terminal) -> Option<Vec<Source>> {
     let mut sources = Vec::new();
     for file in files {
         match Source::read(Path::new(file), &Host) {
             Ok(source) => sources.push(source),
+            Err(error) if is_default => terminal.complain(&format!(
+                "{error}; it is what is read where no file is named: name one, or make it"
+            )),
             Err(error) => terminal.complain(&error.to_string()),
         }
     }

@@ -97,3 +97,24 @@ fn a_closed_standard_error_is_no_panic() {
     drop(child.stderr.take());
     assert_eq!(child.wait().expect("it ends").code(), Some(2));
 }
+
+#[test]
+fn a_file_that_does_not_fit_into_its_memory_is_not_right() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("one.toml");
+    let text = fs::read_to_string("config/demo.toml").expect("it ships");
+    let text = text.replacen("[service]", "[service]\nmemory = \"64MiB\"", 1);
+    fs::write(&file, text).expect("written");
+    let output = tapetum()
+        .arg("validate")
+        .arg(&file)
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("but `service.memory` is 64MiB: raise it, or lower"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(stdout(&output), "");
+}
