@@ -35,7 +35,8 @@ impl Reading {
             counters: counters(row),
             rtt_smoothed_us: row.srtt_us,
             rtt_min_us: row.min_rtt_us,
-            rtt_variance_us: row.rttvar_us,
+            // Before the first sample the kernel has a guess there, which nobody measured.
+            rtt_variance_us: if row.srtt_us > 0 { row.rttvar_us } else { 0 },
             reordering: if row.reordering_seen > 0 {
                 row.reordering.into()
             } else {
