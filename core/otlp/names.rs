@@ -264,7 +264,7 @@ pub fn metric(metric: Metric) -> MetricName {
         M::FlowPackets => ("network.flow.packets", "{packet}", "network_flow_packets_total",
             "Segments that an end sent, as the end of `network.io.direction` saw it."),
         M::ConnectionsOpened => ("tcp.connections.opened", "{connection}", "tcp_connections_opened_total",
-            "Connections that were begun."),
+            "Connections that were established while the agent watched."),
         M::ConnectionsClosed => ("tcp.connections.closed", "{connection}", "tcp_connections_closed_total",
             "Connections that ended, by reason."),
         M::ConnectionsFailed => ("tcp.connections.failed", "{connection}", "tcp_connections_failed_total",
