@@ -25,7 +25,8 @@ use crate::{Lab, Node, Place, Pod, Process, http, lab_program, tapetum_program, 
 
 pub use trade::trade;
 
-const API_PORT: u16 = 8080;
+/// As at the virtual IP: both ends of a connection then say the same port, and stand in one line of the table.
+const API_PORT: u16 = 80;
 const CACHE_PORT: u16 = 6379;
 /// Where config/demo.toml has the agent's health.
 const ADMIN: &str = "127.0.0.1:9465";
