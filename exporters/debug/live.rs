@@ -169,7 +169,6 @@ impl<'a> Shown<'a> {
     }
 
     fn write(&self, names: usize, text: &mut String) {
-        let cut = |name: &str| -> String { name.chars().take(names).collect() };
         let rtt = match self.seen.rtt_us {
             0 => "-".to_owned(),
             us => Micros(us).to_string(),
@@ -177,8 +176,8 @@ impl<'a> Shown<'a> {
         let _ = write!(
             text,
             "{:names$}  {:names$}  {:>6} {:>6}  {:>9}  {:>9}  {rtt:>8}",
-            cut(self.client),
-            cut(self.server),
+            cut(self.client, names),
+            cut(self.server, names),
             self.seen.active,
             self.seen.opened,
             Bytes(self.sent).to_string(),
@@ -189,6 +188,18 @@ impl<'a> Shown<'a> {
         }
         text.push('\n');
     }
+}
+
+/// A name that fits. What is left out is marked, and a port stays whole: half of one is another port.
+pub(super) fn cut(name: &str, width: usize) -> String {
+    let letters = name.chars().count();
+    if letters <= width {
+        return name.to_owned();
+    }
+    let port = name.rfind(':').map_or("", |at| &name[at..]);
+    let port = if port.len() + 2 > width { "" } else { port };
+    let kept = name.chars().take(width - 1 - port.len());
+    kept.chain(['…']).chain(port.chars()).collect()
 }
 
 impl Pair {

@@ -11,7 +11,7 @@ use tapetum_model::{
 use tapetum_pipeline::{Clock as _, Encode, Export, Outcome};
 use tapetum_testkit::{Held, contract, sample};
 
-use super::live::{Live, PAIRS_MAX};
+use super::live::{Live, PAIRS_MAX, cut};
 use super::show::{Lines, Screen, Table, Writer};
 
 /// What was written, seen from the test.
@@ -147,6 +147,13 @@ fn the_table_adds_up_what_the_rows_say() {
         later.starts_with("tapetum  1 pairs"),
         "only what is open is still shown: {later}"
     );
+}
+
+#[test]
+fn a_long_name_is_cut_and_its_port_is_not() {
+    assert_eq!(cut("collector-56c6b:4320", 20), "collector-56c6b:4320");
+    assert_eq!(cut("collector-56c6b62:4320", 19), "collector-56c…:4320");
+    assert_eq!(cut("a-process-of-a-long-name", 10), "a-process…");
 }
 
 #[test]
