@@ -27,6 +27,9 @@ pub struct Counters {
     pub sweeps: u64,
     /// Sockets that a sweep found dead and let go: their close was not seen.
     pub ghosts: u64,
+    /// Who adopts and sweeps, by the number that rows have: in a PID namespace of its own a process has
+    /// another one for itself. 0 before the first adoption or sweep.
+    pub reader: u64,
     /// Records that found no room in the ring, by kind.
     pub ring_lost: RingLost,
 }
@@ -75,13 +78,13 @@ impl RingLost {
 }
 
 /// As `struct tapetum_counters` has them.
-pub(super) const WORDS: usize = 18 + kind::KINDS;
+pub(super) const WORDS: usize = 19 + kind::KINDS;
 pub(super) const SWEEP_BEGAN_NS: usize = 11;
 pub(super) const SWEEP_ROWS: usize = 15;
 pub(super) const SWEEP_LOST: usize = 16;
 
 pub(super) fn read(words: &[u64; WORDS]) -> Counters {
-    let lost = |kind: u16| words[18 + usize::from(kind)];
+    let lost = |kind: u16| words[19 + usize::from(kind)];
     Counters {
         tracked: words[0],
         listeners: words[1],
@@ -94,6 +97,7 @@ pub(super) fn read(words: &[u64; WORDS]) -> Counters {
         no_memory: words[8],
         sweeps: words[9],
         ghosts: words[17],
+        reader: words[18],
         ring_lost: RingLost {
             opened: lost(kind::OPENED),
             closed: lost(kind::CLOSED),

@@ -66,6 +66,8 @@ int adopt(struct bpf_iter__task_file *ctx)
 	struct sock *sk;
 	__u8 state;
 
+	if (!counters.reader)
+		reader_noted();
 	if (!task || !file)
 		return 0;
 	sock = bpf_sock_from_file(file);

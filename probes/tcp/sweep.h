@@ -42,6 +42,7 @@ static __always_inline void sweep_began(__u64 session)
 {
 	struct tapetum_sweep_began *mark;
 
+	reader_noted();
 	counters.sweep_session = session;
 	counters.sweeps += 1;
 	counters.sweep_began_ns = bpf_ktime_get_ns();

@@ -27,6 +27,12 @@ static __always_inline void process_read(struct process *p, struct task_struct *
 	}
 }
 
+/* An iterator runs in whoever reads it: our own process. */
+static __always_inline void reader_noted(void)
+{
+	counters.reader = bpf_get_current_task_btf()->tgid;
+}
+
 static __always_inline void socket_noted(struct entry *e, struct sock *sk)
 {
 	struct net *net = sk->__sk_common.skc_net.net;

@@ -17,7 +17,7 @@ pub(super) struct Exclude {
 }
 
 impl Exclude {
-    /// Of the words in the file; `own_pid` as the kernel counts processes.
+    /// Of the words in the file; `own_pid` as this process knows itself.
     pub(super) fn new(words: &[String], own_pid: u32, telemetry: &Telemetry) -> Self {
         let on = |reason: &str| words.iter().any(|word| word == reason);
         Self {
@@ -27,6 +27,14 @@ impl Exclude {
             counters: REASONS.map(|reason| {
                 telemetry.counter(Metric::RecordsFiltered, &[(Attr::Reason, reason)])
             }),
+        }
+    }
+
+    /// The number that the kernel's rows have for this process: another one, where it is in a PID
+    /// namespace of its own.
+    pub(super) fn known_as(&mut self, pid: u32) {
+        if let Some(own) = &mut self.own_pid {
+            *own = pid;
         }
     }
 

@@ -140,7 +140,10 @@ impl Watch {
     /// Takes in the connections that are older than the agent.
     fn adopt(&mut self, out: &Sender<Batch>) -> Result<(), End> {
         match self.probe.adopt() {
-            Ok(_) => self.take(out),
+            Ok(_) => {
+                self.know_self()?;
+                self.take(out)
+            }
             Err(why @ ProbeError::NoAdoption) => {
                 warn!("{why}");
                 self.context.health.note(Some(why.to_string()));
@@ -150,9 +153,19 @@ impl Watch {
         }
     }
 
+    /// Before the first row is taken: only the kernel knows which number this process has there.
+    fn know_self(&mut self) -> Result<(), End> {
+        let reader = self.probe.counters()?.reader;
+        if let Ok(pid @ 1..) = u32::try_from(reader) {
+            self.table.rules.exclude.known_as(pid);
+        }
+        Ok(())
+    }
+
     fn sweep_now(&mut self, word: &Word, out: &Sender<Batch>) -> Result<(), End> {
         let began = Instant::now();
         let sweep = self.probe.sweep()?;
+        self.know_self()?;
         let took = began.elapsed();
         if !sweep.whole() {
             warn!(

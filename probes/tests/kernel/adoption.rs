@@ -64,6 +64,9 @@ fn what_is_older_than_the_probe_is_adopted_with_its_roles_and_numbers() {
             .all(|row| row.pid == process::id() && row.established())
     );
 
+    let reader = watch.probe.counters().expect("counts").reader;
+    assert_eq!(reader, u64::from(process::id()), "as the rows have it");
+
     let again = watch.probe.adopt().expect("adopts again");
     watch.drain();
     assert_eq!(watch.of(What::Adopted).len(), 2, "adopted twice: {again:?}");

@@ -285,6 +285,25 @@ fn loopback_and_the_agent_itself_are_left_out_and_counted_once() {
     );
     assert_eq!(rows.len(), 1, "one end alone on the loopback is seen");
     assert_eq!((world.counted("loopback"), world.counted("self")), (1, 1));
+
+    let other = OWN_PID + 1;
+    world.table.rules.exclude.known_as(other);
+    let (was, is) = (
+        Row { id: 20, ..own },
+        Row {
+            id: 21,
+            pid: other,
+            ..own
+        },
+    );
+    world.table.on(Event::Opened(&was));
+    world.table.on(Event::Opened(&is));
+    assert_eq!(
+        world.settle(20 * SECOND).len(),
+        1,
+        "whose number it only was"
+    );
+    assert_eq!(world.counted("self"), 2);
 }
 
 #[test]

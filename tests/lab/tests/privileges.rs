@@ -100,3 +100,20 @@ fn with_net_admin_connection_tracking_is_asked_too() -> Result<()> {
         true,
     )
 }
+
+/// In a PID namespace of its own the agent has another number for itself than the kernel has.
+#[test]
+fn in_a_pid_namespace_of_its_own_it_still_knows_itself() -> Result<()> {
+    let test = "in_a_pid_namespace_of_its_own_it_still_knows_itself";
+    let Some(mut lab) = Lab::to_judge(test, &[])? else {
+        return Ok(());
+    };
+    let node = lab.node("a")?;
+    let through = ["unshare", "--pid", "--fork", "--kill-child"];
+    let mut agent = Agent::launch_through(&node, "agent", &Pipelines::default(), &through)?;
+    agent.ready()?;
+    // Each question is a connection that its admin server accepts.
+    let own = [("reason", "self")];
+    agent.own_counter_until("tapetum_records_filtered_total", &own, 3.0)?;
+    Ok(())
+}
