@@ -5,7 +5,7 @@
 //! - [`context`], [`Held`]: build a component alone, with a clock that the test moves.
 //! - [`Graph`] of [`Source`], [`Work`], [`Sink`] and [`Asker`]: a whole graph whose components do what
 //!   the test says, when it says it; mixed with real ones.
-//! - [`skip`]: says aloud that this machine cannot run a test.
+//! - [`skip()`]: says aloud that this machine cannot run a test.
 //! - [`contract`]: what every encoder and processor promises, checked against one.
 
 pub mod clock;
