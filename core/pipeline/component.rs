@@ -173,6 +173,9 @@ pub trait Receiver: Send {
 }
 
 /// Changes batches. Synchronous: no I/O, no waiting, time is passed in.
+///
+/// Made anew after a panic, and together with a receiver of records before it: that one finds again
+/// what is open, which must not count twice.
 pub trait Processor: Send {
     /// Takes one batch; what goes on, and what does not, is said to `out`.
     fn process(&mut self, batch: Batch, now: Now, out: &mut Output);

@@ -2,6 +2,7 @@
 //! AddressSanitizer and UBSan, and every field of a row where Rust has it. Needs a C compiler, no
 //! privileges. What it does not prove: that the kernel counts as the played TCP does (`tests/kernel`).
 
+use std::fs;
 use std::mem::offset_of;
 use std::path::Path;
 use std::process::Command;
@@ -47,6 +48,43 @@ fn the_shared_headers_hold_under_sanitizers_and_lay_rows_out_as_rust_does() {
         .map(|(name, at)| format!("{name} {at}"))
         .collect();
     assert_eq!(c, rust);
+}
+
+#[test]
+fn without_a_clang_the_build_says_in_one_sentence_which_package_has_it() {
+    // Built scripts lie beside the folder that this crate's own one wrote into.
+    let builds = Path::new(env!("OUT_DIR")).ancestors().nth(2);
+    let builds = fs::read_dir(builds.expect("a folder of builds")).expect("readable");
+    let script = builds
+        .flatten()
+        .filter(|entry| {
+            entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with(env!("CARGO_PKG_NAME"))
+        })
+        .map(|entry| entry.path().join("build-script-build"))
+        .find(|script| script.is_file());
+    let out = tempfile::tempdir().expect("a folder");
+    let ran = Command::new(script.expect("this crate was built by its script"))
+        .env_clear()
+        .env("PATH", out.path())
+        .env("OUT_DIR", out.path())
+        .env("CARGO_MANIFEST_DIR", env!("CARGO_MANIFEST_DIR"))
+        .env("CARGO_CFG_TARGET_ARCH", "x86_64")
+        .output()
+        .expect("it runs");
+    let printed = String::from_utf8_lossy(&ran.stdout);
+    let mut errors = printed
+        .lines()
+        .filter_map(|line| line.strip_prefix("cargo::error="));
+    assert_eq!(ran.status.code(), Some(1), "{printed}");
+    let error = errors.next().expect("an error");
+    assert!(
+        error.contains("clang") && error.contains("package `clang-14`"),
+        "{error}"
+    );
+    assert_eq!((errors.next(), ran.stderr.len()), (None, 0), "one sentence");
 }
 
 /// Where Rust has the fields of a row; their sizes follow, since nothing lies between them.
