@@ -4,16 +4,19 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench image lint
+.PHONY: help demo test test-cluster bench image lint
 
 help: ## this list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: ## a little shop in network namespaces, watched live (as root)
 	@tests/demo
 
 test: ## every test that needs no cluster, and the lab where privileges allow
 	@tests/all
+
+test-cluster: ## a real Kubernetes of two nodes: started, proved, taken away (as root)
+	@tests/cluster/test
 
 bench: ## figures, each beside its target (as root)
 	@benches/all
