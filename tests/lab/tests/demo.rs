@@ -131,5 +131,15 @@ fn says_in_one_sentence_what_is_missing() -> Result<()> {
         assert!(said.contains(capability), "{said}");
     }
     fs::remove_dir_all(&folder)?;
+    // What `make demo` calls looks before it installs or builds anything.
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../demo");
+    let output = Command::new("setpriv")
+        .args(&without_bpf[1..])
+        .arg(script)
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("CAP_BPF"), "{said}");
     Ok(())
 }
