@@ -24,8 +24,11 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the pipelines of a file until SIGTERM or Ctrl-C
-    #[command(after_help = "Example: tapetum run -c config/host.toml\n\n\
-        A signal drains the pipelines and ends with 0; a second one ends at once.")]
+    #[command(
+        override_usage = "tapetum run [-c FILE]...",
+        after_help = "Example: tapetum run -c config/host.toml\n\n\
+        A signal drains the pipelines and ends with 0; a second one ends at once."
+    )]
     Run {
         /// The file, or one of its parts [default: /etc/tapetum/tapetum.toml]
         #[arg(short = 'c', long = "config", value_name = "FILE")]
