@@ -58,8 +58,7 @@ pub static COMPONENT: Component = Component {
 
 /// See the module.
 struct Tcp {
-    config: Config,
-    context: Context,
+    watch: Watch,
 }
 
 /// What the task says to the thread; dropped with the task, it is the word to stop.
@@ -76,10 +75,9 @@ fn build(settings: &Settings, context: &Context) -> Result<Box<dyn Receiver>, Bu
         .read()
         .map_err(|why| BuildError::new(why.to_string()))?;
     context.health.waits_for("the first sweep");
-    Ok(Box::new(Tcp {
-        config,
-        context: context.clone(),
-    }))
+    // Here and not in the thread: where the kernel takes no program, nothing at all is started.
+    let watch = Watch::start(&config, context.clone())?;
+    Ok(Box::new(Tcp { watch }))
 }
 
 #[async_trait]
@@ -88,11 +86,11 @@ impl Receiver for Tcp {
         let word = Arc::new(Word::default());
         let stop_with_task = StopWithTask(Arc::clone(&word));
         let (batches, mut watched) = mpsc::channel::<Batch>(BATCHES_MAX - 1);
-        let Self { config, context } = *self;
+        let Self { watch } = *self;
         let seen = Arc::clone(&word);
         let thread = thread::Builder::new()
             .name("tapetum-tcp".to_owned())
-            .spawn(move || Watch::start(&config, context)?.run(&seen, &batches))
+            .spawn(move || watch.run(&seen, &batches))
             .map_err(|why| RunError::new(format!("cannot start a thread: {why}")))?;
         let mut stopping = false;
         loop {

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tapetum_model::{Batch, Connection, Loss, Origin, Payload, Records, UnixNanos, Window};
-use tapetum_pipeline::{Context, RunError};
+use tapetum_pipeline::{BuildError, Context, RunError};
 use tapetum_probes::conntrack::Conntrack;
 use tapetum_probes::loader;
 use tapetum_probes::tcp::{Probe, ProbeError};
@@ -56,9 +56,9 @@ struct Gone;
 
 impl Watch {
     /// Loads the probe. From here on the kernel writes down what happens.
-    pub(super) fn start(config: &Config, context: Context) -> Result<Self, RunError> {
+    pub(super) fn start(config: &Config, context: Context) -> Result<Self, BuildError> {
         let options = config.probe();
-        let probe = Probe::start(&options).map_err(|why| RunError::new(chain(&why)))?;
+        let probe = Probe::start(&options).map_err(|why| BuildError::new(chain(&why)))?;
         for missing in probe.missing() {
             warn!(
                 program = missing.hook.program,
@@ -75,7 +75,7 @@ impl Watch {
             exclude: Exclude::new(&config.exclude, std::process::id(), &context.telemetry),
         };
         let random = random_key(&options.host.proc)
-            .map_err(|why| RunError::new(format!("cannot draw a random key: {why}")))?;
+            .map_err(|why| BuildError::new(format!("cannot draw a random key: {why}")))?;
         let ids = Ids::new(context.service.trace_key.as_deref(), random);
         let window_start = context.clock.now().unix;
         Ok(Self {
