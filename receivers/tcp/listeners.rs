@@ -129,3 +129,28 @@ impl Listeners {
             })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_accepts_at_its_own_address_or_at_every_one() {
+        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let entity = Arc::new(Entity::new([]));
+        let mut listeners = Listeners::default();
+        let one = (7, address("10.0.0.1:80"));
+        listeners.insert(1, one, (0, 1), Arc::clone(&entity));
+        assert!(listeners.accepts(7, address("10.0.0.1:80")));
+        for (netns, elsewhere) in [(7, "10.0.0.2:80"), (7, "10.0.0.1:81"), (8, "10.0.0.1:80")] {
+            assert!(
+                !listeners.accepts(netns, address(elsewhere)),
+                "{netns} {elsewhere}"
+            );
+        }
+        listeners.insert(2, (7, address("[::]:80")), (0, 1), entity);
+        assert!(listeners.accepts(7, address("10.0.0.2:80")));
+        listeners.gone(2);
+        assert!(!listeners.accepts(7, address("10.0.0.2:80")));
+    }
+}

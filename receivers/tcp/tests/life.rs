@@ -255,3 +255,38 @@ fn a_stop_without_its_sweep_still_says_what_was_known() {
     let row = only(std::mem::take(&mut world.table.rows));
     assert_eq!((row.period.bytes_sent, row.end), (500, wall(10 * SECOND)));
 }
+
+#[test]
+fn a_socket_that_moves_while_it_is_read_takes_nothing_back() {
+    let mut world = born();
+    only(world.sweep(10 * SECOND, &[at(10, 900)]));
+    let torn = Row {
+        packets_sent: 50,
+        ..at(20, 400)
+    };
+    let row = only(world.sweep(20 * SECOND, &[torn]));
+    assert_eq!((row.delta.bytes_sent, row.delta.packets_sent), (0, 39));
+    assert_eq!(row.total.bytes_sent, 900);
+    let row = only(world.sweep(
+        30 * SECOND,
+        &[Row {
+            packets_sent: 50,
+            ..at(30, 1_000)
+        }],
+    ));
+    assert_eq!((row.delta.bytes_sent, row.total.bytes_sent), (100, 1_000));
+}
+
+#[test]
+fn reordering_is_said_where_some_was_seen() {
+    let mut world = born();
+    let counted = |seconds, sent, seen| Row {
+        reordering: 3,
+        reordering_seen: seen,
+        ..at(seconds, sent)
+    };
+    // The kernel begins with three, which is no measure.
+    let before = only(world.sweep(10 * SECOND, &[counted(10, 100, 0)]));
+    let after = only(world.sweep(20 * SECOND, &[counted(20, 200, 1)]));
+    assert_eq!((before.reordering, after.reordering), (0, 3));
+}
