@@ -143,3 +143,47 @@ impl Left {
         }
     }
 }
+
+#[test]
+fn what_lived_between_two_rows_was_never_active_and_a_life_is_from_birth() {
+    let row = |flags| Connection {
+        flags,
+        ..sample::connection(0)
+    };
+    let of = |row: Connection, metric| {
+        let rows = vec![row];
+        let line = rows
+            .contributions()
+            .iter()
+            .position(|line| line.metric == metric);
+        rows.quantity(0, line.unwrap())
+    };
+    let short = row(Flags::OPENED | Flags::CLOSED | Flags::ACTIVE | Flags::INACTIVE);
+    assert_eq!(of(short, Metric::ConnectionsActive), None);
+    let active = of(row(Flags::ACTIVE), Metric::ConnectionsActive);
+    assert_eq!(active, Some(Quantity::Add(1)));
+    // The last of several spans began later than the connection.
+    let old = row(Flags::CLOSED | Flags::INACTIVE);
+    let old = Connection {
+        start: old.end,
+        ..old
+    };
+    let life = old.end.since(old.born).as_secs_f64();
+    assert!(life > 0.0);
+    assert_eq!(
+        of(old, Metric::ConnectionDuration),
+        Some(Quantity::Observe(life))
+    );
+}
+
+#[test]
+fn points_cover_the_windows_of_their_records() {
+    let mut bench = Bench::new(2_000, false);
+    bench.take(vec![sample::connection(0)]);
+    bench.seconds += 1;
+    bench.take(vec![sample::connection(2)]);
+    let now = moment(bench.seconds);
+    let out = bench.books.flush(&mut bench.aggregate, Flush::Timer, now);
+    let window = out.batches.first().expect("points").window;
+    assert_eq!((window.start, window.end), (moment(0).unix, moment(2).unix));
+}

@@ -273,6 +273,8 @@ fn loopback_and_the_agent_itself_are_left_out_and_counted_once() {
     world.table.on(Event::Closed(&Row { state: 5, ..loops }));
     let half = between(Row { id: 9, ..client() }, "127.0.0.1:40000", "10.0.0.2:80");
     world.table.on(Event::Opened(&half));
+    let other_half = between(Row { id: 10, ..client() }, "10.0.0.1:41000", "127.0.0.1:80");
+    world.table.on(Event::Opened(&other_half));
     let rows = world.sweep(
         10 * SECOND,
         &[
@@ -281,9 +283,10 @@ fn loopback_and_the_agent_itself_are_left_out_and_counted_once() {
                 ..own
             },
             half,
+            other_half,
         ],
     );
-    assert_eq!(rows.len(), 1, "one end alone on the loopback is seen");
+    assert_eq!(rows.len(), 2, "one end alone on the loopback is seen");
     assert_eq!((world.counted("loopback"), world.counted("self")), (1, 1));
 
     let other = OWN_PID + 1;
