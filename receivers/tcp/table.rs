@@ -29,6 +29,9 @@ pub(super) const WAIT_NS: u64 = 20_000_000;
 /// Processes that are remembered at least, so that their connections share one name.
 const PROCESSES_ROOM: usize = 2_048;
 
+/// For so long after it served at an address, somebody lends its name to a connect that nobody accepts.
+const SERVED_NS: u64 = 60_000_000_000;
+
 /// Addresses at which somebody served that are remembered at least.
 const SERVED_ROOM: usize = 2_048;
 
@@ -75,7 +78,15 @@ pub(super) struct Table {
 
 /// Who served at an address of this host, and in which namespace; nobody, where several did.
 #[derive(Clone)]
-struct Served(Option<(u64, Arc<Entity>)>);
+struct Served(Option<LastServed>);
+
+/// See [`Served`].
+#[derive(Clone)]
+struct LastServed {
+    netns: u64,
+    who: Arc<Entity>,
+    at_ns: u64,
+}
 
 /// A first row that waits, with the newest that the kernel said of it.
 struct Waiting {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tapetum_model::{Counters, Entity, Flags, Process, Role};
 use tapetum_probes::tcp::{self as probe, Row, flags};
 
-use super::{Served, Table, Waiting, probe_role};
+use super::{LastServed, SERVED_NS, Served, Table, Waiting, probe_role};
 use crate::identity::Creator;
 use crate::tcp::ids::Isns;
 use crate::tcp::row::{self, Ending, Reading};
@@ -265,7 +265,9 @@ impl Table {
         if tracked.far.is_none() {
             let asked = tracked.answered_by.as_deref().copied().unwrap_or(remote);
             let Served(known) = self.served.get(&asked.into()).unwrap_or(Served(None));
-            tracked.far = known.map(|(_, who)| who);
+            // An address goes to somebody else in time: then an old name is worse than none.
+            let fresh = |last: &LastServed| tracked.born_ns <= last.at_ns + SERVED_NS;
+            tracked.far = known.filter(fresh).map(|last| last.who);
         }
     }
 
@@ -275,11 +277,14 @@ impl Table {
         if tracked.local.socket().ip().is_loopback() {
             return;
         }
+        let last = LastServed {
+            netns,
+            who: Arc::clone(&tracked.entity),
+            at_ns: tracked.born_ns,
+        };
         let served = match self.served.get(&tracked.local) {
-            None => Served(Some((netns, Arc::clone(&tracked.entity)))),
-            Some(Served(Some((seen, _)))) if seen == netns => {
-                Served(Some((netns, Arc::clone(&tracked.entity))))
-            }
+            None => Served(Some(last)),
+            Some(Served(Some(before))) if before.netns == netns => Served(Some(last)),
             Some(_) => Served(None),
         };
         self.served.insert(tracked.local, served);

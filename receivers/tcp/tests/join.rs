@@ -241,6 +241,14 @@ fn a_server_that_is_down_is_named_by_who_served_there() {
     world.table.on(Event::Closed(&virtual_ip));
     let row = world.settle(3 * SECOND).remove(0);
     assert_eq!(name(&row.remote), Some("api"), "behind the virtual IP");
+    // Two minutes later the address may be somebody else's.
+    let late = Row {
+        born_ns: virtual_ip.born_ns + 120 * SECOND,
+        at_ns: virtual_ip.at_ns + 120 * SECOND,
+        ..virtual_ip
+    };
+    world.table.on(Event::Closed(&late));
+    assert_eq!(name(&world.settle(130 * SECOND)[0].remote), None, "by then");
     // The same address in two namespaces is nobody's.
     let twin = Row {
         id: 9,
