@@ -150,17 +150,15 @@ impl Node {
         Ok(())
     }
 
-    /// Drops about this share of the TCP packets that the node forwards to or from `port`.
+    /// Drops about this share of the TCP packets that the node forwards to or from `port`. Resets pass:
+    /// nobody sends one again, and the end that never got it would wait for ever.
     ///
     /// # Errors
     /// If nft refuses the rule.
     pub fn lose(&self, port: u16, percent: u8) -> Result<()> {
-        self.on_forward(&format!(
-            "tcp dport {port} numgen random mod 100 < {percent} counter drop"
-        ))?;
-        self.on_forward(&format!(
-            "tcp sport {port} numgen random mod 100 < {percent} counter drop"
-        ))
+        let some = format!("tcp flags & rst == 0 numgen random mod 100 < {percent} counter drop");
+        self.on_forward(&format!("tcp dport {port} {some}"))?;
+        self.on_forward(&format!("tcp sport {port} {some}"))
     }
 
     /// Adds a rule to the forwarding path.
