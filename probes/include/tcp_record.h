@@ -38,6 +38,7 @@ enum tapetum_flag {
 	FLAG_RST_RECEIVED = 1 << 7,
 	FLAG_ISN = 1 << 8,          /* both initial sequence numbers are known */
 	FLAG_CROSSED = 1 << 9,      /* both ends sent a SYN: there is no server */
+	FLAG_MPTCP = 1 << 10,       /* a listener whose connections do not inherit its process */
 };
 
 /* Addresses are IPv4-mapped IPv6 throughout, ports in host order, times CLOCK_MONOTONIC. */

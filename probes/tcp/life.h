@@ -146,6 +146,15 @@ static __always_inline void reset_received(struct sock *sk)
 	__sync_fetch_and_or(&e->flags, flag);
 }
 
+static __always_inline _Bool listener_closed(struct entry *e)
+{
+	if (!e || !stage_moved(e, STAGE_LISTENER, STAGE_CLOSED))
+		return 0;
+	__sync_fetch_and_add(&counters.listeners, -1);
+	listener_told(e, KIND_LISTENER_CLOSED, 0, 0);
+	return 1;
+}
+
 static __always_inline void closed(struct sock *sk, __u8 from)
 {
 	struct entry *e = bpf_sk_storage_get(&sockets, sk, 0, 0);
@@ -153,11 +162,8 @@ static __always_inline void closed(struct sock *sk, __u8 from)
 
 	if (!e || !tp)
 		return;
-	if (stage_moved(e, STAGE_LISTENER, STAGE_CLOSED)) {
-		__sync_fetch_and_add(&counters.listeners, -1);
-		listener_told(e, KIND_LISTENER_CLOSED, 0, 0);
+	if (listener_closed(e))
 		return;
-	}
 	if (!stage_moved(e, STAGE_LIVE, STAGE_CLOSED))
 		return;
 	slot_freed();

@@ -10,14 +10,23 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define IPPROTO_TCP 6
+#define IPPROTO_MPTCP 262
 
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(set_state, struct sock *sk, int from, int to)
 {
 	if (to == TCP_FIN_WAIT2 || to == TCP_CLOSE_WAIT || to == TCP_LAST_ACK || to == TCP_CLOSING)
 		return 0;
-	if (sk->sk_protocol != IPPROTO_TCP)
+	if (sk->sk_protocol != IPPROTO_TCP) {
+		if (sk->sk_protocol != IPPROTO_MPTCP || from != TCP_LISTEN)
+			return 0;
+		/* What it accepts begins as a copy, and the entry with it, which is nobody's there. */
+		if (to == TCP_CLOSE)
+			listener_closed(bpf_sk_storage_get(&sockets, sk, 0, 0));
+		else
+			bpf_sk_storage_delete(&sockets, sk);
 		return 0;
+	}
 	if (to == TCP_ESTABLISHED)
 		opened(sk);
 	else if (to == TCP_CLOSE)
@@ -64,6 +73,7 @@ int adopt(struct bpf_iter__task_file *ctx)
 	struct tcp_sock *tp;
 	struct socket *sock;
 	struct sock *sk;
+	__u32 flags = FLAG_ADOPTED;
 	__u8 state;
 
 	if (!counters.reader)
@@ -74,13 +84,16 @@ int adopt(struct bpf_iter__task_file *ctx)
 	if (!sock)
 		return 0;
 	sk = sock->sk;
-	if (!sk || sk->sk_protocol != IPPROTO_TCP)
+	if (!sk || (sk->sk_protocol != IPPROTO_TCP && sk->sk_protocol != IPPROTO_MPTCP))
 		return 0;
 	if (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6)
 		return 0;
 	state = sk->__sk_common.skc_state;
 	if (state == TCP_LISTEN) {
-		listener_born(sk, adopting(task, ctx->meta->session_id), task, FLAG_ADOPTED);
+		/* What an MPTCP listener accepts comes from a TCP socket behind it that no file leads to. */
+		if (sk->sk_protocol == IPPROTO_MPTCP)
+			flags |= FLAG_MPTCP;
+		listener_born(sk, adopting(task, ctx->meta->session_id), task, flags);
 	} else if (state != TCP_CLOSE && state != TCP_TIME_WAIT) {
 		tp = bpf_skc_to_tcp_sock(sk);
 		if (tp)
@@ -105,11 +118,13 @@ int sweep(struct bpf_iter__bpf_sk_storage_map *ctx)
 		return 0;
 	}
 	e = ctx->value;
-	tp = bpf_skc_to_tcp_sock(sk);
-	if (!e || !tp)
+	if (!e)
 		return 0;
 	state = sk->__sk_common.skc_state;
 	if (e->stage == STAGE_LIVE) {
+		tp = bpf_skc_to_tcp_sock(sk);
+		if (!tp)
+			return 0;
 		if (state == TCP_CLOSE && e->flags & FLAG_ADOPTED)
 			ghost_laid(e, sk, tp);
 		else if (e->established_ns || e->role == ROLE_CLIENT)

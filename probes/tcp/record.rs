@@ -175,6 +175,8 @@ pub mod flags {
     pub const ISN: u32 = 1 << 8;
     /// Both ends sent a SYN (simultaneous open): both are clients.
     pub const CROSSED: u32 = 1 << 9;
+    /// A listener through MPTCP that is older than the probe: what it accepts comes with pid 0.
+    pub const MPTCP: u32 = 1 << 10;
 }
 
 /// How a sweep went.

@@ -1,11 +1,11 @@
 //! Who listens where on this kernel: tells the server of an adopted connection, and names the far end of
-//! a connect that nobody accepted.
+//! a connect that nobody accepted, and the process where the kernel does not hand it on.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tapetum_model::Entity;
+use tapetum_model::{Entity, Process};
 
 /// The listeners of all network namespaces, as many as the probe tells.
 #[derive(Debug, Default)]
@@ -19,8 +19,15 @@ struct Listener {
     netns: u64,
     address: SocketAddr,
     entity: Arc<Entity>,
+    heir: Option<Arc<Process>>,
     seen_ns: u64,
     sweep: u32,
+}
+
+/// Who listens: `heir` is the process of what is accepted here, if the kernel does not tell it there.
+pub(super) struct Who {
+    pub(super) entity: Arc<Entity>,
+    pub(super) heir: Option<Arc<Process>>,
 }
 
 /// The probe tells no more than this; here for the day when it does.
@@ -52,7 +59,7 @@ impl Listeners {
         cookie: u64,
         (netns, address): (u64, SocketAddr),
         (seen_ns, sweep): (u64, u32),
-        entity: Arc<Entity>,
+        who: Who,
     ) {
         self.gone(cookie);
         if self.by_cookie.len() >= MOST {
@@ -61,7 +68,8 @@ impl Listeners {
         let listener = Listener {
             netns,
             address,
-            entity,
+            entity: who.entity,
+            heir: who.heir,
             seen_ns,
             sweep,
         };
@@ -118,6 +126,25 @@ impl Listeners {
             .map(|listener| &listener.entity)
     }
 
+    /// Who accepted a connection at `local` that came without a process. The kernel prefers a listener at
+    /// just this address to one at every address; several there that are not one process are nobody.
+    pub(super) fn heir(
+        &self,
+        netns: u64,
+        local: SocketAddr,
+    ) -> Option<(&Arc<Entity>, &Arc<Process>)> {
+        let heirs = || {
+            self.at(netns, local)
+                .filter_map(|one| Some((one, one.heir.as_ref()?)))
+        };
+        let exact = heirs().any(|(one, _)| !one.address.ip().is_unspecified());
+        let mut nearest = heirs().filter(|(one, _)| one.address.ip().is_unspecified() != exact);
+        let (first, heir) = nearest.next()?;
+        nearest
+            .all(|(_, other)| other == heir)
+            .then_some((&first.entity, heir))
+    }
+
     fn at(&self, netns: u64, to: SocketAddr) -> impl Iterator<Item = &Listener> {
         self.by_port
             .get(&(netns, to.port()))
@@ -137,10 +164,13 @@ mod tests {
     #[test]
     fn a_listener_accepts_at_its_own_address_or_at_every_one() {
         let address = |text: &str| text.parse::<SocketAddr>().unwrap();
-        let entity = Arc::new(Entity::new([]));
+        let who = || Who {
+            entity: Arc::new(Entity::new([])),
+            heir: None,
+        };
         let mut listeners = Listeners::default();
         let one = (7, address("10.0.0.1:80"));
-        listeners.insert(1, one, (0, 1), Arc::clone(&entity));
+        listeners.insert(1, one, (0, 1), who());
         assert!(listeners.accepts(7, address("10.0.0.1:80")));
         for (netns, elsewhere) in [(7, "10.0.0.2:80"), (7, "10.0.0.1:81"), (8, "10.0.0.1:80")] {
             assert!(
@@ -148,9 +178,44 @@ mod tests {
                 "{netns} {elsewhere}"
             );
         }
-        listeners.insert(2, (7, address("[::]:80")), (0, 1), entity);
+        listeners.insert(2, (7, address("[::]:80")), (0, 1), who());
         assert!(listeners.accepts(7, address("10.0.0.2:80")));
         listeners.gone(2);
         assert!(!listeners.accepts(7, address("10.0.0.2:80")));
+    }
+
+    #[test]
+    fn a_connection_without_a_process_gets_the_one_that_listens_nearest() {
+        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let mut listeners = Listeners::default();
+        let mut add = |cookie, at, pid: Option<u32>| {
+            let heir = pid.map(|pid| {
+                Arc::new(Process {
+                    pid,
+                    executable: "api".into(),
+                })
+            });
+            let entity = Arc::new(Entity::new([]));
+            listeners.insert(cookie, (7, address(at)), (0, 1), Who { entity, heir });
+        };
+        add(1, "[::]:80", Some(10));
+        add(2, "10.0.0.1:80", Some(20));
+        add(3, "10.0.0.2:80", None);
+        add(4, "0.0.0.0:81", Some(30));
+        add(5, "0.0.0.0:81", Some(31));
+        let pid = |netns, at| {
+            let (_, process) = listeners.heir(netns, address(at))?;
+            Some(process.pid)
+        };
+        assert_eq!(pid(7, "10.0.0.1:80"), Some(20));
+        assert_eq!(
+            pid(7, "10.0.0.2:80"),
+            Some(10),
+            "the kernel tells the other's"
+        );
+        assert_eq!(pid(7, "[fd00::1]:80"), Some(10));
+        assert_eq!(pid(7, "10.0.0.1:81"), None, "two share the port");
+        assert_eq!(pid(7, "10.0.0.1:82"), None);
+        assert_eq!(pid(8, "10.0.0.1:80"), None, "another namespace");
     }
 }

@@ -8,6 +8,7 @@ use tapetum_probes::tcp::{self as probe, Row, flags};
 use super::{LastServed, SERVED_NS, Served, Table, Waiting, probe_role};
 use crate::identity::Creator;
 use crate::tcp::ids::Isns;
+use crate::tcp::listeners::Who;
 use crate::tcp::row::{self, Ending, Reading};
 use crate::tcp::tracked::{Address, Slot, Tracked, marks};
 
@@ -79,7 +80,7 @@ impl Table {
             0
         };
         let undecided = if undecided { marks::UNDECIDED } else { 0 };
-        let (entity, process) = self.creator(row);
+        let (entity, process) = self.inherited(row).unwrap_or_else(|| self.creator(row));
         Some(self.connections.insert(Tracked {
             cookie: row.id,
             born_ns: row.born_ns,
@@ -113,6 +114,15 @@ impl Table {
             }
             probe::Role::Unknown => Role::Client,
         }
+    }
+
+    /// Of a server's end that has no process of its own: who listens there.
+    fn inherited(&self, row: &Row) -> Option<(Arc<Entity>, Option<Arc<Process>>)> {
+        if row.pid != 0 || row.role() != probe::Role::Server {
+            return None;
+        }
+        let (entity, heir) = self.listeners.heir(row.netns_cookie, row.local())?;
+        Some((Arc::clone(entity), Some(Arc::clone(heir))))
     }
 
     pub(super) fn creator(&mut self, row: &Row) -> (Arc<Entity>, Option<Arc<Process>>) {
@@ -293,9 +303,11 @@ impl Table {
     pub(super) fn listening(&mut self, row: &Row) {
         let at = (row.netns_cookie, row.local());
         if !self.listeners.again(row.id, at, row.at_ns, row.sweep) {
-            let (entity, _) = self.creator(row);
+            let (entity, process) = self.creator(row);
+            let heir = process.filter(|_| row.has(flags::MPTCP));
+            let who = Who { entity, heir };
             self.listeners
-                .insert(row.id, at, (row.at_ns, row.sweep), entity);
+                .insert(row.id, at, (row.at_ns, row.sweep), who);
         }
     }
 }

@@ -269,3 +269,68 @@ fn rows_go_in_parts_where_there_are_many() {
     assert_eq!((told, world.table.waits()), (4, false));
     assert!(parts > 1);
 }
+
+#[test]
+fn a_server_without_a_process_gets_that_of_the_mptcp_listener() {
+    let process = |listens: Option<Row>, row: Row| {
+        let mut world = World::new();
+        if let Some(listener) = listens {
+            world.table.on(Event::Listening(&listener));
+        }
+        world.table.on(Event::Opened(&row));
+        only(world.settle(2 * SECOND)).process
+    };
+    let mptcp = Row {
+        flags: flags::ADOPTED | flags::MPTCP,
+        ..listener("[::]:80", 8)
+    };
+    let nobody = Row {
+        pid: 0,
+        comm: [0; 16],
+        ..server()
+    };
+    let found = process(Some(mptcp), nobody).unwrap();
+    assert_eq!((found.pid, &*found.executable), (600, "api"));
+    assert_eq!(process(None, nobody), None);
+    let plain = Row { flags: 0, ..mptcp };
+    assert_eq!(process(Some(plain), nobody), None, "it hands its own on");
+    let known = Row {
+        pid: 700,
+        ..server()
+    };
+    assert_eq!(process(Some(mptcp), known).unwrap().pid, 700);
+    let asks = Row { pid: 0, ..client() };
+    let near = Row {
+        netns_cookie: 7,
+        ..listener("0.0.0.0:40000", 7)
+    };
+    let near = Row {
+        flags: mptcp.flags,
+        ..near
+    };
+    assert_eq!(process(Some(near), asks), None, "a client is no heir");
+}
+
+#[test]
+fn an_mptcp_listener_that_closed_or_was_not_swept_hands_nothing_on() {
+    let mptcp = Row {
+        flags: flags::ADOPTED | flags::MPTCP,
+        ..listener("0.0.0.0:80", 8)
+    };
+    let nobody = Row { pid: 0, ..server() };
+    let mut closes = World::new();
+    closes.table.on(Event::Listening(&mptcp));
+    closes.table.on(Event::ListenerClosed(&mptcp));
+    closes.table.on(Event::Opened(&nobody));
+    assert_eq!(only(closes.settle(2 * SECOND)).process, None);
+    let mut swept = World::new();
+    swept.table.on(Event::Listening(&mptcp));
+    swept.sweep(10 * SECOND, &[mptcp]);
+    swept.table.on(Event::Opened(&nobody));
+    assert!(only(swept.settle(11 * SECOND)).process.is_some());
+    swept.sweep(20 * SECOND, &[nobody]);
+    let next = Row { id: 3, ..nobody };
+    swept.table.on(Event::Opened(&next));
+    let rows = swept.settle(21 * SECOND);
+    assert!(rows.iter().all(|row| row.process.is_none()) && rows.len() == 1);
+}

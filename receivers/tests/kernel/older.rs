@@ -6,7 +6,7 @@ use tapetum_model::{Flags, Role};
 
 use crate::agent::Agent;
 use crate::net::Net;
-use crate::{SERVER, closed, ready};
+use crate::{SERVER, client, closed, name, ready, skip};
 
 /// A connection that lives as long as the process, and sends as much as it is told.
 const TALKER: &str = r#"
@@ -113,4 +113,68 @@ fn spans_of_a_long_connection_sum_to_its_total() {
         clients.iter().map(|row| row.period.bytes_sent).sum::<u64>(),
         211_210
     );
+}
+
+#[test]
+fn an_older_mptcp_listener_names_what_it_accepts() {
+    if !ready() {
+        return;
+    }
+    let enabled = std::fs::read_to_string("/proc/sys/net/mptcp/enabled").unwrap_or_default();
+    if enabled.trim() != "1" {
+        skip("needs a kernel with MPTCP");
+        return;
+    }
+    let plain = "socket.socket(socket.AF_INET6)";
+    let through = SERVER.replace(
+        plain,
+        "socket.socket(socket.AF_INET6, socket.SOCK_STREAM, 262)",
+    );
+    assert_ne!(through, SERVER);
+    let net = Net::new();
+    let mut first = net.start("b", &through);
+    let mut agent = Agent::start();
+    let both = |agent: &Agent, count| {
+        agent.until("both ends", |agent| {
+            let (clients, servers) = agent.spans(|ip| net.has(ip));
+            (closed(&clients), closed(&servers)) == (count, count)
+        });
+    };
+    // A client that speaks MPTCP itself, and those that do not.
+    let plain = client(&net.ip(2), 8080, 1_000);
+    let speaks = plain.replace(
+        &format!("socket.create_connection((\"{}\", 8080))", net.ip(2)),
+        &format!(
+            "socket.socket(2, 1, 262); c.connect((\"{}\", 8080))",
+            net.ip(2)
+        ),
+    );
+    assert_ne!(speaks, plain);
+    for code in [&plain, &speaks, &client(&net.ipv6(2), 8080, 1_000)] {
+        assert_eq!(net.python("a", code).trim(), "2000");
+    }
+    both(&agent, 3);
+    let pids = |agent: &Agent| {
+        let (_, servers) = agent.spans(|ip| net.has(ip));
+        servers
+            .iter()
+            .map(|row| row.process.as_ref().map(|process| process.pid))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(pids(&agent), [Some(first.pid()); 3]);
+    let (clients, servers) = agent.spans(|ip| net.has(ip));
+    for (asked, answered) in clients.iter().zip(&servers) {
+        assert_eq!(name(&answered.local).as_deref(), Some("python3"));
+        assert_eq!(name(&asked.remote).as_deref(), Some("python3"));
+    }
+    // Its name goes with it: who listens there next has its own.
+    let old = first.pid();
+    assert_eq!(first.ask("counts"), "3000 3");
+    drop(first);
+    let second = net.start("b", SERVER);
+    assert_ne!(second.pid(), old);
+    assert_eq!(net.python("a", &plain).trim(), "2000");
+    both(&agent, 4);
+    assert_eq!(pids(&agent)[3], Some(second.pid()));
+    agent.stop();
 }
