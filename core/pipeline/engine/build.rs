@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::ward::Maker;
 use super::{Lent, StartError};
 use crate::component::{Exporter, Processor, Receiver};
-use crate::graph::Budget;
 use crate::{BuildError, Context, GraphSpec, Health, Instance, Kind, PipelineSpec};
 
 /// The processors of one pipeline.
@@ -50,18 +49,6 @@ pub(super) fn build(spec: GraphSpec, lent: &Lent) -> Result<Built, StartError> {
         pipelines,
         receivers,
     })
-}
-
-impl Built {
-    /// An exporter that is asked has no queue; that it is one is known only when it is made.
-    pub(super) fn without_queues_of_pull(&self, mut budget: Budget) -> Budget {
-        for (maker, exporter) in &self.exporters {
-            if matches!(exporter, Exporter::Pull(_)) {
-                budget.leave_out_queue(&maker.instance.id);
-            }
-        }
-        budget
-    }
 }
 
 impl Lent {

@@ -69,8 +69,6 @@ impl Engine {
                 })?)
             }
         };
-        let built = build::build(spec, &lent)?;
-        let budget = built.without_queues_of_pull(budget);
         if let Some(sentence) = budget.excess(service.memory_bytes) {
             return Err(StartError::Memory(sentence));
         }
@@ -82,6 +80,7 @@ impl Engine {
             memory = %Size(service.memory_bytes),
             "the pipelines fit into the budget"
         );
+        let built = build::build(spec, &lent)?;
         Ok(wire::wire(built, lent, &service, listener))
     }
 }

@@ -19,12 +19,6 @@ pub struct BudgetLine {
 }
 
 impl Budget {
-    /// Takes out the queue of an exporter that has none.
-    pub(crate) fn leave_out_queue(&mut self, exporter: &str) {
-        let queue = queue_of(exporter);
-        self.lines.retain(|line| line.what != queue);
-    }
-
     /// The sum over all lines.
     #[must_use]
     pub fn total_bytes(&self) -> u64 {
@@ -89,7 +83,7 @@ impl GraphSpec {
                 });
                 if matches!(instance.component.build, Build::Exporter(_)) {
                     lines.push(BudgetLine {
-                        what: queue_of(&instance.id),
+                        what: format!("`queue.size` of {}", kind.header(&instance.id)),
                         bound: Bound {
                             user_bytes: instance.queue.size_bytes,
                             kernel_bytes: 0,
@@ -105,8 +99,4 @@ impl GraphSpec {
 /// Rounded up, so that what is printed is enough.
 fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
-}
-
-fn queue_of(exporter: &str) -> String {
-    format!("`queue.size` of {}", Kind::Exporter.header(exporter))
 }
