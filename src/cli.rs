@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 /// Sees every connection of a node from inside the kernel, names both of its ends, and sends spans
 /// and metrics as OpenTelemetry.
@@ -43,8 +43,13 @@ pub(crate) enum Command {
         files: Vec<PathBuf>,
     },
     /// Draw what a pipeline file makes of its components
-    #[command(after_help = "Example: tapetum graph config/host.toml")]
+    #[command(after_help = "Examples: tapetum graph config/host.toml\n          \
+        tapetum graph --format dot config/agent.toml | dot -Tsvg > agent.svg")]
     Graph {
+        /// For a terminal, or for a program that draws it or reads it
+        #[arg(long, value_enum, default_value_t = Format::Text, hide_possible_values = true,
+            value_name = "text|mermaid|dot|json")]
+        format: Format,
         /// The file, or its parts [default: /etc/tapetum/tapetum.toml]
         #[arg(value_name = "FILE")]
         files: Vec<PathBuf>,
@@ -61,6 +66,10 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the JSON Schema of a pipeline file, for editors
+    #[command(after_help = "Example: tapetum schema > tapetum.schema.json\n\n\
+        A file whose first line is `#:schema ./tapetum.schema.json` is then completed and checked while it is written.")]
+    Schema,
     /// Say what this kernel and these privileges give, and what is lost without the rest
     #[command(after_help = "Example: sudo tapetum doctor\n\n\
         Changes nothing. Exit status 1 if nothing at all can be observed as it stands.")]
@@ -69,4 +78,17 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// How a graph is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Lines and arrows.
+    Text,
+    /// A Mermaid flowchart.
+    Mermaid,
+    /// A Graphviz digraph.
+    Dot,
+    /// Components, pipelines, edges and memory.
+    Json,
 }

@@ -58,7 +58,7 @@ pub(crate) fn documents(components: &[&'static Component]) -> Vec<Document> {
     documents
 }
 
-fn document(component: &'static Component) -> Document {
+pub(crate) fn document(component: &'static Component) -> Document {
     let kind = component.kind();
     let mut options = options(component.options, "");
     options.extend(self::options(

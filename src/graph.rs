@@ -1,30 +1,42 @@
-//! `tapetum graph`: the pipelines as a person draws them.
+//! `tapetum graph`: the pipelines as a person draws them; [`diagram`] has the forms for programs.
 
 use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
 
 use crate::End;
+use crate::cli::Format;
+use crate::diagram;
 use crate::pipeline::{Component, GraphSpec, PipelineSpec, Size};
 use crate::terminal::Terminal;
 use crate::validate;
 
 pub(crate) fn graph(
     files: &[PathBuf],
+    format: Format,
     components: &[&'static Component],
     terminal: &mut Terminal,
 ) -> io::Result<End> {
     let Some(spec) = validate::read(files, components, terminal) else {
         return Ok(End::Wrong);
     };
+    let text = match format {
+        Format::Text => text(&spec, terminal),
+        Format::Mermaid => diagram::mermaid(&spec),
+        Format::Dot => diagram::dot(&spec),
+        Format::Json => serde_json::to_string_pretty(&diagram::json(&spec))? + "\n",
+    };
+    terminal.write(&text)?;
+    Ok(End::Well)
+}
+
+fn text(spec: &GraphSpec, terminal: &Terminal) -> String {
     let mut text = String::new();
     for pipeline in &spec.pipelines {
         let title = terminal.bold(&format!("[pipelines.{}]", pipeline.name));
         let _ = writeln!(text, "{title}\n{}", drawing(pipeline));
     }
-    text.push_str(&memory(&spec));
-    terminal.write(&text)?;
-    Ok(End::Well)
+    text + &memory(spec)
 }
 
 /// Receivers to the left, processors in one line, exporters to the right.

@@ -14,6 +14,7 @@
 
 mod cli;
 mod components;
+mod diagram;
 mod doctor;
 mod document;
 mod graph;
@@ -21,6 +22,7 @@ mod identity;
 mod log;
 mod memory;
 mod run;
+mod schema;
 mod terminal;
 mod validate;
 
@@ -97,7 +99,8 @@ fn command(
     match command {
         Command::Run { files } => return run::run(&files, components, terminal),
         Command::Validate { files } => validate::validate(&files, components, terminal),
-        Command::Graph { files } => graph::graph(&files, components, terminal),
+        Command::Graph { files, format } => graph::graph(&files, format, components, terminal),
+        Command::Schema => schema::schema(components, terminal),
         Command::Components { name, json } => {
             components::components(name.as_deref(), json, components, terminal)
         }

@@ -3,7 +3,7 @@
 use crate::{compare, run, stdout};
 
 /// Every command that there is.
-const COMMANDS: [&str; 5] = ["run", "validate", "graph", "components", "doctor"];
+const COMMANDS: [&str; 6] = ["run", "validate", "graph", "components", "schema", "doctor"];
 
 #[test]
 fn the_programs_help() {

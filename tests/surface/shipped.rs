@@ -21,7 +21,32 @@ fn every_shipped_file_is_right_and_drawn() {
         let (drawing, memory) = drawn.split_once("memory: ").expect("a sum");
         assert!(memory.ends_with(" MiB of 256MiB\n"), "{file}: {memory}");
         compare(&format!("graph/{}.txt", shipped.name), drawing);
+        for (format, extension) in [("mermaid", "mmd"), ("dot", "dot")] {
+            let drawn = stdout(&run(&["graph", "--format", format, &file]));
+            compare(&format!("graph/{}.{extension}", shipped.name), &drawn);
+        }
     }
+}
+
+#[test]
+fn a_graph_for_a_program() {
+    let output = run(&["graph", "--format", "json", "config/agent.toml"]);
+    let graph: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+    let edges = graph["edges"].as_array().expect("edges");
+    let has = |pipeline: &str, from: &str, to: &str| {
+        let edge = serde_json::json!({ "pipeline": pipeline, "from": from, "to": to });
+        edges.contains(&edge)
+    };
+    assert!(
+        has("connections", "tcp", "k8s") && has("metrics", "aggregate", "otlp"),
+        "{edges:?}"
+    );
+    assert_eq!(edges.len(), 7, "{edges:?}");
+    let memory = &graph["memory"];
+    let lines = memory["lines"].as_array().expect("lines");
+    let sum: u64 = lines.iter().filter_map(|line| line["bytes"].as_u64()).sum();
+    assert_eq!(memory["at_most_bytes"], sum);
+    assert_eq!(memory["of_bytes"], 256 << 20);
 }
 
 #[test]
