@@ -6,8 +6,10 @@
 //! - [`Graph`] of [`Source`], [`Work`], [`Sink`] and [`Asker`]: a whole graph whose components do what
 //!   the test says, when it says it; mixed with real ones.
 //! - [`skip()`]: says aloud that this machine cannot run a test.
+//! - [`certificates`]: an authority of one's own, for TLS.
 //! - [`contract`]: what every encoder and processor promises, checked against one.
 
+pub mod certificates;
 pub mod clock;
 pub mod contract;
 mod graph;

@@ -14,17 +14,26 @@ fn allowed(package: &str) -> Option<&'static [&'static str]> {
         "tapetum-model" | "tapetum-probes" => &[],
         "tapetum-pipeline" | "tapetum-otlp" | "tapetum-k8s" => &["tapetum-model"],
         "tapetum-config" => &["tapetum-model", "tapetum-pipeline"],
-        "tapetum-testkit" | "tapetum-processors" | "tapetum-exporters" => &[
+        "tapetum-tls" => &["tapetum-pipeline"],
+        "tapetum-testkit" | "tapetum-processors" => &[
             "tapetum-model",
             "tapetum-pipeline",
             "tapetum-otlp",
             "tapetum-k8s",
+        ],
+        "tapetum-exporters" => &[
+            "tapetum-model",
+            "tapetum-pipeline",
+            "tapetum-otlp",
+            "tapetum-k8s",
+            "tapetum-tls",
         ],
         "tapetum-receivers" => &[
             "tapetum-model",
             "tapetum-pipeline",
             "tapetum-otlp",
             "tapetum-k8s",
+            "tapetum-tls",
             "tapetum-probes",
         ],
         _ => return None,
