@@ -1,8 +1,6 @@
 //! The unit between components, with its window and what was lost on the way to it.
 
-use bytes::Bytes;
-
-use crate::{Connection, Point, Rows, UnixNanos};
+use crate::{Connection, Pieces, Point, Rows, UnixNanos};
 
 /// Rows, points or bytes, and how complete they are.
 #[derive(Clone, Debug)]
@@ -42,8 +40,8 @@ pub struct Otlp {
     pub signal: OtlpSignal,
     /// Spans, data points or log records.
     pub items: u64,
-    /// The protobuf message; two may be concatenated.
-    pub bytes: Bytes,
+    /// The protobuf message; two that are concatenated are one.
+    pub bytes: Pieces,
 }
 
 /// The three signals of OTLP.

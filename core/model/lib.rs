@@ -11,6 +11,7 @@ mod connection;
 mod entity;
 mod histogram;
 mod metric;
+mod pieces;
 mod point;
 mod rows;
 mod time;
@@ -26,6 +27,7 @@ pub use connection::{
 pub use entity::{End, Entity, Service};
 pub use histogram::ExponentialHistogram;
 pub use metric::{Instrument, Metric};
+pub use pieces::Pieces;
 pub use point::{Attributes, Exemplar, Point, PointValue};
 pub use rows::{Contribution, Orientation, Quantity, Rows, Trace};
 pub use time::UnixNanos;

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use tapetum_model::{Batch, Signal};
+use tapetum_model::{Batch, Pieces, Signal};
 
 use crate::{Context, Now, Outlet, Scrape, Settings, Stop};
 
@@ -243,7 +242,7 @@ pub struct Encoded {
     /// How many items it holds.
     pub items: u64,
     /// What is sent.
-    pub bytes: Bytes,
+    pub bytes: Pieces,
 }
 
 /// What an encoder left out.

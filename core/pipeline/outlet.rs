@@ -286,7 +286,7 @@ mod tests {
             payload: Payload::Otlp(tapetum_model::Otlp {
                 signal: tapetum_model::OtlpSignal::Logs,
                 items: 3,
-                bytes: bytes::Bytes::new(),
+                bytes: tapetum_model::Pieces::default(),
             }),
             window: Window::default(),
             loss: Loss::default(),

@@ -68,12 +68,15 @@ pub fn encode(encoder: &mut dyn Encode, batch: &Batch) -> (Vec<Encoded>, Encodin
     let before = Encoded {
         signal: batch.signal(),
         items: 7,
-        bytes: bytes::Bytes::from_static(b"before"),
+        bytes: bytes::Bytes::from_static(b"before").into(),
     };
     let mut messages = vec![before];
     let said = encoder.encode(batch, &mut messages);
     let before = messages.remove(0);
-    assert_eq!((before.items, &before.bytes[..]), (7, &b"before"[..]));
+    assert_eq!(
+        (before.items, &before.bytes.contiguous()[..]),
+        (7, &b"before"[..])
+    );
     let encoded: u64 = messages.iter().map(|message| message.items).sum();
     assert_eq!(
         encoded + said.filtered + said.rejected,

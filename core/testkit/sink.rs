@@ -166,11 +166,13 @@ impl Sink {
     pub fn spans(&self) -> Vec<SpanId> {
         let script = self.script.lock();
         let spans = script.took.iter().flat_map(|message| {
-            message.bytes.chunks(script.item_bytes).map(|item| {
+            let bytes = message.bytes.contiguous();
+            let items = bytes.chunks(script.item_bytes).map(|item| {
                 let mut span = [0; 8];
                 span.copy_from_slice(&item[..8]);
                 SpanId(span)
-            })
+            });
+            items.collect::<Vec<_>>()
         });
         spans.collect()
     }
@@ -247,7 +249,7 @@ impl Encode for Encoder {
         into.push(Encoded {
             signal: batch.signal(),
             items: batch.items(),
-            bytes: bytes.freeze(),
+            bytes: bytes.freeze().into(),
         });
         Encoding::default()
     }

@@ -164,7 +164,7 @@ impl Drop for Screen {
 #[async_trait]
 impl Export for Writer {
     async fn export(&mut self, message: Encoded) -> Outcome {
-        match self.clone().write(message.bytes).await {
+        match self.clone().write(message.bytes.contiguous()).await {
             Ok(()) => delivered(),
             Err(why) => gone(&why),
         }
@@ -192,7 +192,7 @@ fn message(batch: &Batch, items: u64, bytes: Bytes) -> Encoded {
     Encoded {
         signal: batch.signal(),
         items,
-        bytes,
+        bytes: bytes.into(),
     }
 }
 

@@ -93,15 +93,17 @@ impl Export for Keep {
         // A disk may make a thread wait: one that nobody else needs.
         let written = tokio::task::spawn_blocking(move || {
             let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
-            place.append(&message.bytes).map_err(|why| match &*place {
-                Place::Stream(_) => Outcome::Permanent {
-                    message: format!("cannot write to standard output: {why}").into(),
-                },
-                Place::File(file) => Outcome::Retryable {
-                    after: None,
-                    message: explained(&why, file).into(),
-                },
-            })
+            place
+                .append(&message.bytes.contiguous())
+                .map_err(|why| match &*place {
+                    Place::Stream(_) => Outcome::Permanent {
+                        message: format!("cannot write to standard output: {why}").into(),
+                    },
+                    Place::File(file) => Outcome::Retryable {
+                        after: None,
+                        message: explained(&why, file).into(),
+                    },
+                })
         });
         match written.await {
             Ok(Ok(())) => Outcome::Ok {

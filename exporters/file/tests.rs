@@ -66,7 +66,10 @@ async fn a_line_that_a_crash_cut_off_spoils_no_other() {
     fs::write(&path, "{\"resourceSpa").unwrap();
     let messages = send(&mut exporter(&path, "1MiB", 1), 4).await;
     let text = fs::read(&path).unwrap();
-    assert_eq!(text, [b"{\"resourceSpa\n", &messages[0].bytes[..]].concat());
+    assert_eq!(
+        text,
+        [b"{\"resourceSpa\n", &messages[0].bytes.contiguous()[..]].concat()
+    );
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use h2::{Ping, PingPong, Reason, RecvStream};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, TE, USER_AGENT};
 use http::uri::Authority;
 use http::{Method, Request, Version};
-use tapetum_model::Signal;
+use tapetum_model::{Pieces, Signal};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
@@ -23,7 +23,7 @@ const ANSWER_MAX: usize = 64 << 10;
 /// A unary call.
 pub(super) struct Call {
     pub(super) signal: Signal,
-    pub(super) body: Bytes,
+    pub(super) body: Pieces,
     pub(super) encoding: &'static str,
     pub(super) timeout: Duration,
 }
@@ -113,7 +113,11 @@ impl Channel {
         prefix.put_u8(u8::from(call.encoding != "identity"));
         prefix.put_u32(call.body.len() as u32);
         body.send_data(prefix.freeze(), false).map_err(broken)?;
-        body.send_data(call.body.clone(), true).map_err(broken)?;
+        let mut pieces = call.body.iter().cloned().peekable();
+        while let Some(piece) = pieces.next() {
+            let is_last = pieces.peek().is_none();
+            body.send_data(piece, is_last).map_err(broken)?;
+        }
         connection.watch(&authority, answer).await
     }
 

@@ -1,11 +1,11 @@
 //! Request compression, and what to try when a server refuses one.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Write};
 
-use bytes::Bytes;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde::Deserialize;
+use tapetum_model::Pieces;
 
 /// How requests are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -49,7 +49,7 @@ impl Compression {
 
     /// The compressed message. What takes longer than a millisecond is done where no other task waits
     /// for the thread.
-    pub(super) async fn compressed(self, message: &Bytes) -> io::Result<Bytes> {
+    pub(super) async fn compressed(self, message: &Pieces) -> io::Result<Pieces> {
         if self == Self::None || message.len() < AT_ONCE {
             return self.compress(message);
         }
@@ -58,21 +58,28 @@ impl Compression {
         work.await.unwrap_or_else(|why| Err(io::Error::other(why)))
     }
 
-    fn compress(self, message: &Bytes) -> io::Result<Bytes> {
+    fn compress(self, message: &Pieces) -> io::Result<Pieces> {
         match self {
             Self::None => Ok(message.clone()),
             Self::Gzip => {
                 let out = Vec::with_capacity(message.len() / 8 + 64);
                 let mut encoder = GzEncoder::new(out, flate2::Compression::new(LEVEL));
-                encoder.write_all(message)?;
+                write_all(&mut encoder, message)?;
                 Ok(encoder.finish()?.into())
             }
             Self::Zstd => {
-                let level = LEVEL as i32;
-                Ok(zstd::bulk::compress(message, level)?.into())
+                let out = Vec::with_capacity(message.len() / 8 + 64);
+                let mut encoder = zstd::stream::Encoder::new(out, LEVEL as i32)?;
+                encoder.set_pledged_src_size(Some(message.len() as u64))?;
+                write_all(&mut encoder, message)?;
+                Ok(encoder.finish()?.into())
             }
         }
     }
+}
+
+fn write_all(to: &mut impl Write, message: &Pieces) -> io::Result<()> {
+    message.iter().try_for_each(|piece| to.write_all(piece))
 }
 
 /// The server's answer, decompressed; `None` if it cannot be.

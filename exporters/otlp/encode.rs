@@ -32,7 +32,7 @@ impl Encode for Messages {
                     into.push(Encoded {
                         signal: Signal::Traces,
                         items: message.items,
-                        bytes: message.bytes,
+                        bytes: message.bytes.into(),
                     });
                 };
                 done.filtered = self.spans.encode(rows, &batch.window, &batch.loss, give);
@@ -42,7 +42,7 @@ impl Encode for Messages {
                     into.push(Encoded {
                         signal: Signal::Metrics,
                         items: message.items,
-                        bytes: message.bytes,
+                        bytes: message.bytes.into(),
                     });
                 };
                 done.filtered = self.points.encode(points, give);
@@ -92,7 +92,7 @@ mod tests {
             (messages[0].signal, messages[0].items),
             (Signal::Traces, 60)
         );
-        let request = ExportTraceServiceRequest::decode(messages[0].bytes.clone()).unwrap();
+        let request = ExportTraceServiceRequest::decode(messages[0].bytes.contiguous()).unwrap();
         let debug = format!("{request:?}");
         for said in ["test-cluster", "0.0.0", "flow.community_id"] {
             assert!(debug.contains(said), "{said}");
@@ -101,7 +101,7 @@ mod tests {
             payload: Payload::Otlp(Otlp {
                 signal: OtlpSignal::Logs,
                 items: 9,
-                bytes: Bytes::from_static(b"as it came"),
+                bytes: Bytes::from_static(b"as it came").into(),
             }),
             window: Window::default(),
             loss: Loss::default(),
@@ -109,7 +109,7 @@ mod tests {
         };
         let (messages, _) = contract::encode(&mut encode, &foreign);
         assert_eq!(
-            (messages[0].signal, &messages[0].bytes[..]),
+            (messages[0].signal, &messages[0].bytes.contiguous()[..]),
             (Signal::Logs, &b"as it came"[..])
         );
     }

@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use h2::Reason;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
@@ -43,7 +42,7 @@ fn message(signal: Signal) -> Encoded {
     Encoded {
         signal,
         items: 3,
-        bytes: Bytes::from(vec![7; 100_000]),
+        bytes: vec![7; 100_000].into(),
     }
 }
 
@@ -127,10 +126,23 @@ async fn a_large_message_passes_a_small_window() {
         let large = Encoded {
             signal: Signal::Traces,
             items: 1,
-            bytes: Bytes::from(vec![9; 4_000_000]),
+            bytes: vec![9; 4_000_000].into(),
         };
         assert_eq!(exporter.export(large).await, delivered());
         assert_eq!(server.seen()[0].message.len(), 4_000_000);
+    }
+}
+
+#[tokio::test]
+async fn a_message_in_pieces_arrives_whole() {
+    let server = Server::start([]).await;
+    for compression in ["none", "gzip", "zstd"] {
+        let compression = format!("compression = \"{compression}\"");
+        let mut exporter = exporter(&server.endpoint, &compression);
+        let mut merged = message(Signal::Logs);
+        merged.bytes.append(vec![8; 70_000].into());
+        assert_eq!(exporter.export(merged.clone()).await, delivered());
+        assert_eq!(server.seen()[0].message, merged.bytes.contiguous());
     }
 }
 

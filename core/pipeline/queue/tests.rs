@@ -1,6 +1,5 @@
 //! The store alone: bounds, policies, promises.
 
-use bytes::Bytes;
 use tapetum_model::Signal;
 
 use super::*;
@@ -11,7 +10,7 @@ fn waiting(bytes: u64) -> Waiting {
         message: Encoded {
             signal: Signal::Points,
             items: bytes,
-            bytes: Bytes::from(vec![0; bytes as usize]),
+            bytes: vec![0; bytes as usize].into(),
         },
         loss: Loss::default(),
     }
