@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long anything of the agent may take on a machine that also builds.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 const ADMIN_PORT: u16 = 9465;
 const SCRAPE_PORT: u16 = 9464;
 /// Gives this process a host name of its own, `$1`, and becomes the rest: an agent is known by its host's

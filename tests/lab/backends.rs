@@ -15,7 +15,7 @@ use crate::{
     place::{Place, until},
 };
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server that `run start` started in a place and that `run stop` stops.
 #[derive(Debug)]

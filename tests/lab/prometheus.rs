@@ -11,7 +11,7 @@ use crate::{
     place::{Place, Process, until},
 };
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running Prometheus.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use tapetum_otlp::names::{METRICS, metric};
 
 use crate::run;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An agent and its log. Ends it however the test ends.
 struct Started {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tapetum_lab::skip;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tapetum-with-ports"));
