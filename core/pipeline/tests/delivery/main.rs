@@ -7,14 +7,19 @@ mod retries;
 
 use std::time::Duration;
 
-use tapetum_model::{Batch, Loss, Metric, Origin, PointValue};
-use tapetum_pipeline::{Answer, Engine, Full, Kind, Pressure, Running, Tally};
+use tapetum_model::{Batch, Loss, Metric, Origin, PointValue, Signal};
+use tapetum_pipeline::{Answer, Encoded, Engine, Full, Kind, Pressure, Running, Tally};
 use tapetum_testkit::{Event, Graph, Sink, Source, Step, Work, options, sample};
 use tokio::time::{Instant, sleep};
 
 /// A queue's cost of a message of `n` items of 100 bytes.
-const fn cost(n: u64) -> u64 {
-    n * 100 + 72
+fn cost(n: u64) -> u64 {
+    let message = Encoded {
+        signal: Signal::Connections,
+        items: n,
+        bytes: vec![0; n as usize * 100].into(),
+    };
+    message.cost_bytes()
 }
 
 fn one(source: &Source, sink: &Sink) -> Graph {
