@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::{Listener, Listeners};
 use tapetum_model::{Attr, Attributes, Metric, Point, PointValue, UnixNanos, Value};
 
 /// Lent to each component at its build.
@@ -21,6 +22,8 @@ pub struct Context {
     pub telemetry: Telemetry,
     /// Its readiness.
     pub health: Health,
+    /// The sockets of the process.
+    pub listeners: Listeners,
 }
 
 /// What is the same for all components of a process.
@@ -110,6 +113,16 @@ impl fmt::Debug for ServiceInfo {
             .field("instance", &self.instance)
             .field("version", &self.version)
             .finish_non_exhaustive()
+    }
+}
+
+impl Context {
+    /// Listens on `host:port`. An instance that is made anew gets the socket of the one before it.
+    ///
+    /// # Errors
+    /// Where the address is taken or not of this host.
+    pub fn listen(&self, address: &str) -> std::io::Result<Listener> {
+        self.listeners.listen(&self.instance, address)
     }
 }
 

@@ -12,6 +12,7 @@ pub mod component;
 pub mod context;
 pub mod engine;
 pub mod graph;
+pub mod listener;
 pub mod outlet;
 mod queue;
 mod random;
@@ -31,6 +32,7 @@ pub use component::{
 pub use context::{Clock, Context, Counter, Gauge, Health, Now, ServiceInfo, Telemetry};
 pub use engine::{Engine, Options, Readiness, Render, Report, Running, StartError};
 pub use graph::{Budget, BudgetLine, GraphProblem, Place};
+pub use listener::{Listener, Listeners};
 pub use outlet::{Answer, Outlet, Pressure, Scrape, Stop};
 pub use settings::Settings;
 pub use spec::{Full, GraphSpec, Instance, PipelineSpec, QueueSpec, RetrySpec, ServiceSpec};

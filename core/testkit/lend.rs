@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tapetum_pipeline::{Clock, Context, Health, ServiceInfo, Settings, Telemetry};
+use tapetum_pipeline::{Clock, Context, Health, Listeners, ServiceInfo, Settings, Telemetry};
 
 use crate::Held;
 
@@ -28,6 +28,7 @@ pub fn context_at(instance: &str, clock: Arc<dyn Clock>) -> Context {
         clock,
         telemetry: Telemetry::default().of(instance),
         health: Health::default(),
+        listeners: Listeners::default(),
     }
 }
 

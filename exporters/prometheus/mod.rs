@@ -13,13 +13,12 @@ mod serve;
 mod tests;
 mod text;
 
-use std::net::TcpListener;
-
 use async_trait::async_trait;
 use tapetum_model::Signal;
 use tapetum_otlp::Agent;
 use tapetum_pipeline::{
-    Build, BuildError, Component, Context, Exporter, Gives, RunError, Scrape, Serve, Settings, Stop,
+    Build, BuildError, Component, Context, Exporter, Gives, Listener, RunError, Scrape, Serve,
+    Settings, Stop,
 };
 
 use self::config::Config;
@@ -45,7 +44,7 @@ pub static COMPONENT: Component = Component {
 
 /// See the module. It listens from its build on: an address that is taken stops the start.
 pub struct Prometheus {
-    listener: TcpListener,
+    listener: Listener,
     agent: Agent,
     created: bool,
 }
@@ -54,23 +53,20 @@ fn build(settings: &Settings, context: &Context) -> Result<Exporter, BuildError>
     let config: Config = settings
         .read()
         .map_err(|why| BuildError::new(why.to_string()))?;
-    Prometheus::new(&config, agent::of(&context.service))
-        .map(|server| Exporter::Pull(Box::new(server)))
+    Prometheus::new(&config, context).map(|server| Exporter::Pull(Box::new(server)))
 }
 
 impl Prometheus {
-    fn new(config: &Config, agent: Agent) -> Result<Self, BuildError> {
+    fn new(config: &Config, context: &Context) -> Result<Self, BuildError> {
         let listen = |why| {
             let to = &config.listen;
             BuildError::new(format!(
                 "cannot listen on {to}: {why}; choose another `listen` or stop who has it"
             ))
         };
-        let listener = TcpListener::bind(&config.listen).map_err(listen)?;
-        listener.set_nonblocking(true).map_err(listen)?;
         Ok(Self {
-            listener,
-            agent,
+            listener: context.listen(&config.listen).map_err(listen)?,
+            agent: agent::of(&context.service),
             created: config.created,
         })
     }
@@ -79,9 +75,12 @@ impl Prometheus {
 #[async_trait]
 impl Serve for Prometheus {
     async fn run(self: Box<Self>, scrape: Scrape, stop: Stop) -> Result<(), RunError> {
-        let listener = tokio::net::TcpListener::from_std(self.listener)
+        let listener = self
+            .listener
+            .tokio()
             .map_err(|why| RunError::new(format!("cannot serve metrics: {why}")))?;
-        serve::serve(listener, Site::new(self.agent, self.created, scrape), stop).await;
+        let site = Site::new(self.agent, self.created, scrape);
+        serve::serve(listener, site, stop).await;
         Ok(())
     }
 }

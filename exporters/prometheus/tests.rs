@@ -263,7 +263,7 @@ fn it_listens_from_its_build_on() {
         build(&settings(free), &context("prometheus")),
         Ok(Exporter::Pull(_))
     ));
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let taken = format!("listen = \"{address}\"\ncreated = false");
     let why = build(&settings(&taken), &context("prometheus"))

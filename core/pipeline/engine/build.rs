@@ -65,6 +65,7 @@ impl Lent {
                     None => telemetry,
                 },
                 health: Health::default(),
+                listeners: self.listeners.clone(),
             },
         }
     }

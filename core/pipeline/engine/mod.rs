@@ -27,7 +27,7 @@ pub use stop::Report;
 
 pub(crate) use running::State;
 
-use crate::{GraphSpec, ServiceInfo, Size, Telemetry};
+use crate::{GraphSpec, Listeners, ServiceInfo, Size, Telemetry};
 
 /// Starts graphs.
 #[derive(Debug)]
@@ -56,6 +56,7 @@ impl Engine {
                 version: options.version,
             }),
             telemetry: Telemetry::default(),
+            listeners: Listeners::default(),
             options,
         };
         let service = spec.service.clone();
@@ -89,5 +90,6 @@ impl Engine {
 struct Lent {
     service: Arc<ServiceInfo>,
     telemetry: Telemetry,
+    listeners: Listeners,
     options: Options,
 }

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use tapetum_testkit::skip_this;
 
 use super::served::run;
-use super::*;
 
 /// How long a query is repeated until it has an answer: far beyond what a start takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,7 +37,7 @@ impl Judge {
         );
         std::fs::write(&file, config).unwrap();
         // Free now, and nobody else binds in the moment between.
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
         let process = Command::new("prometheus")

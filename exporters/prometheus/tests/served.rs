@@ -21,8 +21,9 @@ pub(super) fn run() -> Running {
         listen: "127.0.0.1:0".to_owned(),
         created: false,
     };
-    let server = Prometheus::new(&config, agent()).unwrap();
-    let address = server.listener.local_addr().unwrap();
+    let mut server = Prometheus::new(&config, &context("prometheus")).unwrap();
+    server.agent = agent();
+    let address = server.listener.address().unwrap();
     let (switch, stop) = Stop::channel();
     let scrape = Scrape::to(|| {
         vec![Batch {
