@@ -1,0 +1,160 @@
+//! Who had an address when: what the API server said, and what follows from how late it says it.
+//!
+//! An agent hears that a pod has an address after the pod has used it, and that a pod is gone when
+//! another may have its address already. A claim therefore has two intervals:
+//!
+//! - in the **certain** one the pod had the address: from when the agent heard of it to a little before
+//!   it heard that the pod ends (or to when it last heard anything, if it was cut off);
+//! - in the **possible** one it can have had it: from when the kubelet took the pod up to when it was
+//!   heard to be gone or to have come to rest.
+//!
+//! At a moment that is certain for exactly one pod that pod had the address; else it is the one for
+//! which the moment is possible; else nobody can say.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tapetum_model::UnixNanos;
+
+use crate::Pod;
+use crate::few::Few;
+
+/// How late a watch that works may be. Longer costs nothing but where two pods claim one address.
+const LATE: Duration = Duration::from_secs(5);
+/// How much a node's clock may be ahead of ours.
+const SKEW: Duration = Duration::from_secs(1);
+const OPEN: UnixNanos = UnixNanos(u64::MAX);
+
+/// When something was heard, and how long before that nothing was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Now.
+    pub at: UnixNanos,
+    /// Until when all was known before: `at` as long as the watch is not cut off.
+    pub fresh: UnixNanos,
+}
+
+/// Who had an address.
+#[derive(Clone, Copy, Debug)]
+pub enum Holder<'a> {
+    /// This pod.
+    Pod(&'a Arc<Pod>),
+    /// One of several, and it cannot be said which.
+    Several,
+    /// No pod that is known.
+    Nobody,
+}
+
+/// That a pod has an address, or a port of one.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim {
+    pub(crate) pod: Arc<Pod>,
+    certain: [UnixNanos; 2],
+    possible: [UnixNanos; 2],
+}
+
+/// How a pod stands when something is heard of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is there to stay.
+    Lives,
+    /// It is being stopped; its containers may still run.
+    Ends,
+    /// None of its containers runs any more, or its object is gone.
+    Ended,
+}
+
+impl Moment {
+    /// Heard by a watch that works.
+    #[must_use]
+    pub fn fresh(at: UnixNanos) -> Self {
+        Self { at, fresh: at }
+    }
+
+    /// Heard after nothing was heard since `fresh`.
+    #[must_use]
+    pub fn after_a_cut(at: UnixNanos, fresh: UnixNanos) -> Self {
+        Self {
+            at,
+            fresh: fresh.min(at),
+        }
+    }
+
+    /// Until when nothing can have happened that is only heard of now.
+    fn surely(self) -> UnixNanos {
+        before(self.fresh.min(self.at), LATE)
+    }
+}
+
+impl<'a> Holder<'a> {
+    /// The pod, if it is one.
+    #[must_use]
+    pub fn pod(self) -> Option<&'a Arc<Pod>> {
+        match self {
+            Self::Pod(pod) => Some(pod),
+            Self::Several | Self::Nobody => None,
+        }
+    }
+}
+
+impl Claim {
+    /// A claim that is first heard of now. `since`: when the pod can have got the address at the
+    /// earliest, by the clock of its node; without it, shortly ago.
+    pub(crate) fn new(pod: Arc<Pod>, now: Moment, since: Option<UnixNanos>) -> Self {
+        let since = since.map_or(now.surely(), |since| before(since, SKEW));
+        Self {
+            pod,
+            certain: [now.at, OPEN],
+            possible: [since.min(now.at), OPEN],
+        }
+    }
+
+    /// Whether it is this pod's, and past.
+    pub(crate) fn is_over(&self, uid: &str) -> bool {
+        &*self.pod.uid == uid && self.possible[1] != OPEN
+    }
+
+    /// The pod stands so now.
+    pub(crate) fn stands(&mut self, standing: Standing, now: Moment) {
+        if standing != Standing::Lives {
+            self.certain[1] = self.certain[1].min(now.surely());
+        }
+        if standing == Standing::Ended {
+            self.possible[1] = self.possible[1].min(now.at);
+        }
+    }
+}
+
+/// Decides between claims.
+#[inline]
+pub(crate) fn holder(claims: &Few<Claim>, at: UnixNanos) -> Holder<'_> {
+    if let Some(only) = claims.only() {
+        // What is certain is possible.
+        return match within(only.possible, at) {
+            true => Holder::Pod(&only.pod),
+            false => Holder::Nobody,
+        };
+    }
+    match one(claims, at, |claim| claim.certain) {
+        Holder::Nobody => one(claims, at, |claim| claim.possible),
+        decided => decided,
+    }
+}
+
+fn one(claims: &Few<Claim>, at: UnixNanos, time: impl Fn(&Claim) -> [UnixNanos; 2]) -> Holder<'_> {
+    let mut fitting = claims.iter().filter(|claim| within(time(claim), at));
+    match (fitting.next(), fitting.next()) {
+        (None, _) => Holder::Nobody,
+        (Some(only), None) => Holder::Pod(&only.pod),
+        (Some(_), Some(_)) => Holder::Several,
+    }
+}
+
+#[inline]
+fn within([from, to]: [UnixNanos; 2], at: UnixNanos) -> bool {
+    from <= at && at <= to
+}
+
+fn before(at: UnixNanos, duration: Duration) -> UnixNanos {
+    UnixNanos(at.0.saturating_sub(duration.as_nanos() as u64))
+}
