@@ -104,6 +104,12 @@ impl Chain {
             .min()
     }
 
+    /// How many items the processors hold: taken, and not gone on yet.
+    pub(super) fn held(&self) -> u64 {
+        let accounts = self.stages.iter().map(|stage| stage.account.held());
+        accounts.sum()
+    }
+
     /// Whether a processor failed and is not made anew yet.
     pub(super) fn ailing(&self) -> bool {
         self.stages.iter().any(|stage| stage.processor.is_none())
@@ -162,7 +168,8 @@ impl Stage {
         let sent: u64 = out.batches.iter().map(Batch::items).sum();
         let filtered: u64 = out.filtered.iter().map(|(_, items)| items).sum();
         let gone = sent + filtered + out.absorbed;
-        let had = self.account.held() + taken;
+        let held_before = self.account.held();
+        let had = held_before + taken;
         // Whatever leaves beyond what came was made here, said or not.
         let made = out.made.max(gone.saturating_sub(had));
         let held = signed(taken + made) - signed(gone);
@@ -178,7 +185,8 @@ impl Stage {
         if out.batches.is_empty() && taken > 0 && filtered == taken {
             self.untold.add(loss);
         }
-        passed.kept |= made > 0 || out.absorbed > 0 || held != 0;
+        // What goes on may be what was held before, and what came may be held in its place.
+        passed.kept |= made > 0 || out.absorbed > 0 || held != 0 || held_before > 0;
         let first = passed.batches.len();
         passed.batches.extend(out.batches);
         if let Some(batch) = passed.batches.get_mut(first) {

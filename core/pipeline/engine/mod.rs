@@ -8,6 +8,7 @@ mod build;
 mod chain;
 mod export;
 mod options;
+mod owed;
 mod pipeline;
 mod readiness;
 mod running;

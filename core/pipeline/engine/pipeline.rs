@@ -7,15 +7,17 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::chain::Chain;
+use super::owed::Owed;
 use crate::books::{Account, Posting};
 use crate::outlet::{Handover, Request};
-use crate::queue::{Door, Front, Permit, Prepared};
-use crate::{Answer, Flush, Full, Gauge, Stop};
+use crate::queue::{Door, Front, Permit, Prepared, Weight};
+use crate::{Answer, Flush, Gauge, Stop};
 
 /// A pipeline as its task owns it.
 pub(super) struct Pipeline {
     pub(super) chain: Chain,
     pub(super) door: Arc<Door>,
+    pub(super) owed: Owed,
     /// The exporters that are sent to.
     pub(super) push: Vec<Arc<Front>>,
     /// The exporters that ask, by their number in the graph.
@@ -30,7 +32,7 @@ pub(super) struct Pipeline {
 /// What may still be refused.
 struct Asked {
     permits: Vec<Permit>,
-    items: u64,
+    weight: Weight,
     /// Nothing of it has stayed anywhere.
     returnable: bool,
 }
@@ -69,14 +71,24 @@ impl Pipeline {
                     None => break,
                 },
             }
-            self.door.ailing(self.chain.ailing());
+            self.settle();
         }
         let rest = self.chain.flush(Flush::Drain);
         self.send(rest, None).await;
+        self.settle();
+    }
+
+    /// After each turn: what is still promised follows from what is still held.
+    fn settle(&mut self) {
+        self.door.ailing(self.chain.ailing());
+        if self.chain.held() == 0 {
+            self.owed.settle(&self.door, &self.push);
+        }
     }
 
     async fn take(&mut self, handover: Handover) {
         let items = handover.batch.items();
+        let weight = Weight::of(&handover.batch);
         let end = handover.batch.window.end.0;
         let passed = self.chain.run(vec![handover.batch], 0);
         handover.account.post(&Posting {
@@ -95,7 +107,7 @@ impl Pipeline {
         }
         let asked = Asked {
             permits: handover.permits,
-            items,
+            weight,
             returnable: handover.alone && !passed.kept,
         };
         let answer = self.send(passed.batches, Some(asked)).await;
@@ -111,55 +123,62 @@ impl Pipeline {
             prepared.push(of_front.collect());
         }
         drop(batches);
-        let promised = match self.reserve(&prepared, asked) {
-            Ok(promised) => promised,
-            Err(answer) => {
-                for (front, prepared) in self.push.iter().zip(&prepared) {
-                    prepared.iter().for_each(|prepared| front.refuse(prepared));
-                }
-                return answer;
+        if let Err(answer) = self.promise(&prepared, asked) {
+            for (front, prepared) in self.push.iter().zip(&prepared) {
+                prepared.iter().for_each(|prepared| front.refuse(prepared));
             }
-        };
-        for ((front, prepared), promised) in self.push.iter().zip(prepared).zip(promised) {
-            let reserved = promised.map(Permit::redeem).is_some();
+            return answer;
+        }
+        for (front, prepared) in self.push.iter().zip(prepared) {
             for prepared in prepared {
-                front.commit(prepared, reserved).await;
+                front.commit(prepared).await;
             }
         }
         Answer::Accepted
     }
 
-    /// Promises room at every exporter that may refuse; what each has promised.
-    fn reserve(
+    /// Promises room at every exporter for what is owed to it.
+    fn promise(&mut self, prepared: &[Vec<Prepared>], asked: Option<Asked>) -> Result<(), Answer> {
+        let owed = prepared.iter().map(|of_front| {
+            let owed = of_front.iter().filter(|prepared| prepared.is_owed());
+            owed.map(|prepared| prepared.bytes).sum::<u64>()
+        });
+        match asked {
+            Some(asked) if asked.returnable => return self.exchange(asked, prepared, owed),
+            Some(asked) => self.owed.keep(asked.permits, asked.weight, &self.push),
+            None => {}
+        }
+        owed.enumerate()
+            .for_each(|(at, bytes)| self.owed.redeem(at, bytes));
+        Ok(())
+    }
+
+    /// The same for a batch that can still be given back, if one of them has no room for it.
+    fn exchange(
         &self,
+        mut asked: Asked,
         prepared: &[Vec<Prepared>],
-        asked: Option<Asked>,
-    ) -> Result<Vec<Option<Permit>>, Answer> {
+        owed: impl Iterator<Item = u64>,
+    ) -> Result<(), Answer> {
         let mut promised = Vec::with_capacity(self.push.len());
-        let Some(mut asked) = asked else {
-            promised.resize_with(self.push.len(), || None);
-            return Ok(promised); // Nobody is there to be refused.
-        };
-        for (front, prepared) in self.push.iter().zip(prepared) {
+        for ((front, prepared), owed) in self.push.iter().zip(prepared).zip(owed) {
             let bytes = prepared.iter().map(|one| one.bytes).sum();
-            self.door.learn(front, asked.items, bytes);
-            if !prepared.iter().any(|one| one.full == Full::Refuse) {
-                promised.push(None);
+            self.door.learn(front, asked.weight, bytes);
+            if owed == 0 {
                 continue;
             }
             let estimated = asked.permits.iter().position(|permit| permit.is_for(front));
             let room = match estimated.map(|at| asked.permits.swap_remove(at)) {
-                Some(permit) => permit.exchange(bytes),
-                None => Permit::of(front, bytes),
+                Some(permit) => permit.exchange(owed),
+                None => Permit::of(front, owed),
             };
-            if room.is_none() && asked.returnable {
-                return Err(Answer::Refused {
-                    after: front.refused_after(),
-                });
-            }
-            promised.push(room);
+            let refused = || Answer::Refused {
+                after: front.refused_after(),
+            };
+            promised.push(room.ok_or_else(refused)?);
         }
-        Ok(promised)
+        promised.into_iter().for_each(Permit::redeem);
+        Ok(())
     }
 
     fn given(&self, exporter: usize, items: u64) {

@@ -12,6 +12,7 @@ use super::Lent;
 use super::build::{Built, Made};
 use super::chain::{Chain, Stage};
 use super::export::{Requests, Sender};
+use super::owed::Owed;
 use super::pipeline::Pipeline;
 use super::readiness::Watched;
 use super::running::{Running, State, Task};
@@ -277,6 +278,7 @@ impl Wiring {
                 clock: Arc::clone(&self.lent.options.clock),
             },
             door,
+            owed: Owed::new(&push),
             push,
             pull,
             requests,

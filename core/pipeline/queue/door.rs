@@ -23,8 +23,25 @@ pub(crate) struct Door {
 
 struct Entrance {
     front: Arc<Front>,
-    /// Bytes that an item at the door becomes in this queue, in 1/256.
-    density: AtomicU64,
+    /// Bytes that a unit of weight at the door becomes in this queue, in 1/256; by [`Measure`].
+    density: [AtomicU64; 2],
+}
+
+/// What is known of a batch's size at the door.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Weight {
+    measure: Measure,
+    amount: u64,
+}
+
+/// What is weighed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Measure {
+    /// Rows and points have no size before they are encoded.
+    #[default]
+    Items,
+    /// OTLP is encoded already: one item may be a hundred times as long as another.
+    Bytes,
 }
 
 /// Room that was promised in one queue; dropping it gives it back.
@@ -42,7 +59,7 @@ impl Door {
             .iter()
             .map(|front| Entrance {
                 front: Arc::clone(front),
-                density: AtomicU64::new(0),
+                density: Default::default(),
             })
             .collect();
         Self {
@@ -62,7 +79,7 @@ impl Door {
             if self.ailing.load(Ordering::Relaxed) || front.is_broken() {
                 return Err(AILING_AFTER);
             }
-            let bytes = entrance.estimate(batch);
+            let bytes = entrance.estimate(Weight::of(batch));
             let Some(permit) = Permit::of(front, bytes) else {
                 front.tell();
                 return Err(front.refused_after());
@@ -72,18 +89,18 @@ impl Door {
         Ok(permits)
     }
 
-    /// Learns what `items` at the door became.
-    pub(crate) fn learn(&self, front: &Arc<Front>, items: u64, bytes: u64) {
+    /// Learns what a weight at the door became.
+    pub(crate) fn learn(&self, front: &Arc<Front>, weight: Weight, bytes: u64) {
         let entrance = self
             .fronts
             .iter()
             .find(|entrance| Arc::ptr_eq(&entrance.front, front));
-        if let (Some(entrance), 1..) = (entrance, items) {
-            let density = (bytes * 256).div_ceil(items);
-            let known = entrance.density.load(Ordering::Relaxed);
+        if let (Some(entrance), 1..) = (entrance, weight.amount) {
+            let density = (bytes * 256).div_ceil(weight.amount);
+            let cell = &entrance.density[weight.measure as usize];
+            let known = cell.load(Ordering::Relaxed);
             // Rises at once and falls slowly: an estimate too low costs more than one too high.
-            let density = density.max(known - known / 8);
-            entrance.density.store(density, Ordering::Relaxed);
+            cell.store(density.max(known - known / 8), Ordering::Relaxed);
         }
     }
 
@@ -93,12 +110,38 @@ impl Door {
 }
 
 impl Entrance {
-    fn estimate(&self, batch: &Batch) -> u64 {
-        let density = self.density.load(Ordering::Relaxed);
-        match &batch.payload {
-            Payload::Otlp(otlp) if density == 0 => otlp.bytes.len() as u64,
-            _ => density * batch.items() / 256,
+    fn estimate(&self, weight: Weight) -> u64 {
+        let density = self.density[weight.measure as usize].load(Ordering::Relaxed);
+        match weight.measure {
+            Measure::Bytes if density == 0 => weight.amount,
+            _ => density.saturating_mul(weight.amount) / 256,
         }
+    }
+}
+
+impl Weight {
+    pub(crate) fn of(batch: &Batch) -> Self {
+        match &batch.payload {
+            Payload::Otlp(otlp) => Self {
+                measure: Measure::Bytes,
+                amount: otlp.bytes.len() as u64,
+            },
+            Payload::Records(_) | Payload::Points(_) => Self {
+                measure: Measure::Items,
+                amount: batch.items(),
+            },
+        }
+    }
+
+    /// Both together; `None`: one of them says nothing of the other.
+    pub(crate) fn and(self, other: Self) -> Option<Self> {
+        if self.amount == 0 {
+            return Some(other);
+        }
+        (self.measure == other.measure).then(|| Self {
+            amount: self.amount + other.amount,
+            ..self
+        })
     }
 }
 
@@ -124,6 +167,28 @@ impl Permit {
     /// The room is about to be used: the messages that are pushed give it back themselves.
     pub(crate) fn redeem(mut self) {
         self.bytes = 0;
+    }
+
+    /// Nothing yet; grows by what is added.
+    pub(crate) fn none(front: &Arc<Front>) -> Self {
+        Self {
+            front: Arc::clone(front),
+            bytes: 0,
+        }
+    }
+
+    /// Takes over what another promises of the same queue.
+    pub(crate) fn add(&mut self, mut other: Self) {
+        debug_assert!(other.is_for(&self.front), "a promise of another queue");
+        self.bytes += std::mem::take(&mut other.bytes);
+    }
+
+    /// Redeems a part. What was promised was an estimate: where it was too low the queue owes the rest,
+    /// because the sender was told that this is taken.
+    pub(crate) fn redeem_part(&mut self, bytes: u64) {
+        let missing = bytes.saturating_sub(self.bytes);
+        self.front.queue.owe(missing);
+        self.bytes -= bytes - missing;
     }
 
     pub(crate) fn is_for(&self, front: &Arc<Front>) -> bool {

@@ -54,10 +54,19 @@ pub(crate) struct Prepared {
     loss: Loss,
     untold: Loss,
     pub(crate) full: Full,
+    origin: Origin,
 }
 
 /// What a refused sender waits at least.
 const REFUSED_AFTER: Duration = Duration::from_secs(1);
+
+impl Prepared {
+    /// Whether somebody who could have been refused was, or will be, told that it is taken. What a flush
+    /// makes was promised to nobody.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.full == Full::Refuse && self.origin != Origin::Flush
+    }
+}
 
 impl Front {
     pub(crate) fn new(
@@ -128,11 +137,13 @@ impl Front {
             loss,
             untold,
             full: self.policy(batch.origin),
+            origin: batch.origin,
         }
     }
 
-    /// Stores what was prepared, if need be after waiting for room. `reserved`: room was promised.
-    pub(crate) async fn commit(&self, prepared: Prepared, reserved: bool) {
+    /// Stores what was prepared, if need be after waiting for room. For what is owed, room was promised.
+    pub(crate) async fn commit(&self, prepared: Prepared) {
+        let reserved = prepared.is_owed();
         let encoded: u64 = prepared.messages.iter().map(|message| message.items).sum();
         let told = encoded + prepared.said.filtered + prepared.said.rejected;
         // An encoder that loses items by mistake loses them in the books, not behind them.

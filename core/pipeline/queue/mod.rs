@@ -17,7 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tapetum_model::Loss;
 use tokio::sync::Notify;
 
-pub(crate) use door::{Door, Permit};
+pub(crate) use door::{Door, Permit, Weight};
 pub(crate) use front::{Front, Prepared};
 pub(crate) use pressure::Board;
 
@@ -97,6 +97,14 @@ impl Queue {
         true
     }
 
+    /// Promises room that may not be there: what was taken from a sender is kept, so that for a moment
+    /// the queue may hold more than its size. Nobody else is let in meanwhile.
+    pub(crate) fn owe(&self, bytes: u64) {
+        if bytes > 0 {
+            self.lock().reserved += bytes;
+        }
+    }
+
     /// Gives back what was promised.
     pub(crate) fn release(&self, bytes: u64) {
         self.lock().reserved -= bytes;
@@ -110,9 +118,9 @@ impl Queue {
         let mut state = self.lock();
         let mut room = self.fits(&state, cost);
         if reserved {
-            // What was promised to others was promised beside this.
+            // Promised is promised, even if it turned out larger than the estimate.
             state.reserved -= cost;
-            room = state.bytes + cost <= self.size_bytes;
+            room = cost <= self.size_bytes;
         }
         if !room && full == Full::DropOldest && cost <= self.size_bytes {
             let oldest = usize::from(state.sending);

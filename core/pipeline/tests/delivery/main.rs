@@ -1,5 +1,6 @@
 //! From the queue to the backend.
 
+mod held;
 mod losses;
 mod policies;
 mod refusal;

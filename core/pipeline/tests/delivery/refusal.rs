@@ -82,11 +82,12 @@ async fn what_turns_out_too_large_behind_the_door_is_refused_only_if_nothing_of_
     let out = tally(&running, "out");
     assert_eq!((out.refused, out.dropped, out.held), (2, 0, 10));
 
-    for (through, pipelines, dropped) in [(&[][..], 2, 4), (&["twice"], 1, 4)] {
+    // The queue holds a little more than its size for once: nothing that was accepted is dropped.
+    for (through, pipelines) in [(&[][..], 2), (&["twice"], 1)] {
         let (running, answer) = surprised(through, pipelines).await;
         assert_eq!(answer, Answer::Accepted, "to send it again would double it");
         let out = tally(&running, "out");
-        assert_eq!((out.refused, out.dropped, out.held), (0, dropped, 10));
+        assert_eq!((out.refused, out.dropped, out.held), (0, 0, 14));
     }
 }
 
