@@ -5,6 +5,7 @@ use std::io;
 
 use tapetum_probes::loader::{Check, Host, Missing, Status, TCP_HOOKS, checks, facts};
 use tapetum_probes::tcp;
+use tapetum_receivers::identity::Node;
 
 use crate::End;
 use crate::terminal::Terminal;
@@ -35,7 +36,31 @@ pub(crate) fn refusal() -> Option<String> {
 
 /// `refused`: the programs that were tried and not taken. `run` tries them anyway, at its start.
 fn rows(refused: &[Missing]) -> Vec<Check> {
-    checks(&facts(&Host::default(), &TCP_HOOKS), &TCP_HOOKS, refused)
+    let host = Host::default();
+    let mut rows = checks(&facts(&host, &TCP_HOOKS), &TCP_HOOKS, refused);
+    rows.push(node(&Node::of_process(&host.proc, std::process::id())));
+    rows
+}
+
+/// What of the kernel is reported: another node may share it.
+fn node(node: &Node) -> Check {
+    let (status, lost, advice) = match node {
+        Node::Hidden => (
+            Status::Degraded,
+            "where nodes share a kernel, every agent reports the connections of all of them",
+            "mount the host's /sys/fs/cgroup",
+        ),
+        Node::Below(_) | Node::Whole { .. } | Node::NoPod => (Status::Ok, "", ""),
+    };
+    Check {
+        id: "host.node".to_owned(),
+        name: "what is reported".to_owned(),
+        status,
+        fatal: false,
+        found: node.to_string(),
+        lost: lost.to_owned(),
+        advice: advice.to_owned(),
+    }
 }
 
 fn fatal(rows: &[Check]) -> Option<&Check> {

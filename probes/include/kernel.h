@@ -27,6 +27,7 @@ struct cgroup;
 
 struct cgroup_subsys_state {
 	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent;
 };
 
 struct cgroup_root {
@@ -35,6 +36,7 @@ struct cgroup_root {
 
 /* One entry is enough to name the field: the index is the running kernel's. */
 struct cgroup {
+	struct cgroup_subsys_state self;
 	struct kernfs_node *kn;
 	struct cgroup_root *root;
 	int level;

@@ -150,6 +150,7 @@ struct tapetum_counters {
 	__u64 sweep_lost;
 	__u64 ghosts;
 	__u64 reader; /* process that walks the sockets, as the kernel numbers it */
+	__u64 elsewhere; /* ends of connections on another node of this kernel: not tracked */
 	__u64 ring_lost[KINDS];
 };
 
@@ -162,6 +163,6 @@ _Static_assert(sizeof(struct tapetum_unchanged) == 24 + 8 * UNCHANGED_MAX, "unch
 _Static_assert(sizeof(struct tapetum_sweep_began) == 16, "sweep layout");
 _Static_assert(sizeof(struct tapetum_sweep_ended) == 40, "sweep layout");
 _Static_assert(sizeof(struct tapetum_cgroup_made) == 32 + CGROUP_PATH_BYTES, "cgroup layout");
-_Static_assert(sizeof(struct tapetum_counters) == 8 * (19 + KINDS), "counters layout");
+_Static_assert(sizeof(struct tapetum_counters) == 8 * (20 + KINDS), "counters layout");
 
 #endif

@@ -65,6 +65,12 @@ static __always_inline void connection_adopted(struct sock *sk, struct tcp_sock 
 			e->process = *process;
 		return;
 	}
+	if (process->elsewhere) {
+		/* A later walk finds the same ones again. */
+		if (!counters.sweeps)
+			COUNT(elsewhere);
+		return;
+	}
 	e = entry_counted(sk, 0);
 	if (!e)
 		return;

@@ -30,6 +30,9 @@ pub struct Counters {
     /// Who adopts and sweeps, by the number that rows have: in a PID namespace of its own a process has
     /// another one for itself. 0 before the first adoption or sweep.
     pub reader: u64,
+    /// Ends of connections that are not tracked because they are on another node of this kernel
+    /// ([`Options::node`](super::Options::node)).
+    pub elsewhere: u64,
     /// Records that found no room in the ring, by kind.
     pub ring_lost: RingLost,
 }
@@ -78,13 +81,13 @@ impl RingLost {
 }
 
 /// As `struct tapetum_counters` has them.
-pub(super) const WORDS: usize = 19 + kind::KINDS;
+pub(super) const WORDS: usize = 20 + kind::KINDS;
 pub(super) const SWEEP_BEGAN_NS: usize = 11;
 pub(super) const SWEEP_ROWS: usize = 15;
 pub(super) const SWEEP_LOST: usize = 16;
 
 pub(super) fn read(words: &[u64; WORDS]) -> Counters {
-    let lost = |kind: u16| words[19 + usize::from(kind)];
+    let lost = |kind: u16| words[20 + usize::from(kind)];
     Counters {
         tracked: words[0],
         listeners: words[1],
@@ -98,6 +101,7 @@ pub(super) fn read(words: &[u64; WORDS]) -> Counters {
         sweeps: words[9],
         ghosts: words[17],
         reader: words[18],
+        elsewhere: words[19],
         ring_lost: RingLost {
             opened: lost(kind::OPENED),
             closed: lost(kind::CLOSED),

@@ -15,7 +15,16 @@ const volatile struct {
 	__u32 connections_max;
 	__u32 listeners_max;
 	__u32 tick_us;
-} config = { 65536, 4096, 4000 };
+	__u32 node_hierarchy; /* as `enum node_hierarchy` */
+	__u32 node_id[2];     /* low half, high half */
+} config = { 65536, 4096, 4000, 0, { 0, 0 } };
+
+/* In which hierarchy the control group of this node is looked for. */
+enum node_hierarchy {
+	NODE_IS_ALL = 0, /* the node has the kernel for itself */
+	NODE_IN_UNIFIED,
+	NODE_IN_MEMORY, /* of v1 */
+};
 
 struct tapetum_counters counters SEC(".bss");
 
@@ -34,7 +43,7 @@ struct process {
 	__u64 cgroup_v1_id;
 	char comm[16];
 	__u32 pid;
-	__u32 zero;
+	__u32 elsewhere; /* on another node of this kernel */
 };
 
 /*

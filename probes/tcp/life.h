@@ -11,8 +11,15 @@
 
 static __always_inline void client_born(struct sock *sk)
 {
-	struct entry *e = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	struct process process = {};
+	struct entry *e;
 
+	process_read(&process, bpf_get_current_task_btf());
+	if (process.elsewhere) {
+		COUNT(elsewhere);
+		return;
+	}
+	e = bpf_sk_storage_get(&sockets, sk, 0, 0);
 	if (e && e->stage == STAGE_DYING) {
 		bpf_sk_storage_delete(&sockets, sk);
 		e = 0;
@@ -26,7 +33,7 @@ static __always_inline void client_born(struct sock *sk)
 	}
 	life_begun(e, ROLE_CLIENT, 0);
 	socket_noted(e, sk);
-	process_read(&e->process, bpf_get_current_task_btf());
+	e->process = process;
 	ends_noted(e, sk);
 	barrier();
 	e->stage = STAGE_LIVE;
@@ -37,8 +44,15 @@ static __always_inline void client_born(struct sock *sk)
 static __always_inline void server_born(struct sock *sk)
 {
 	struct entry *cloned = bpf_sk_storage_get(&sockets, sk, 0, 0);
-	struct entry *e = entry_counted(sk, cloned);
+	struct entry *e;
 
+	if (cloned ? cloned->process.elsewhere : socket_elsewhere(sk)) {
+		if (cloned)
+			bpf_sk_storage_delete(&sockets, sk);
+		COUNT(elsewhere);
+		return;
+	}
+	e = entry_counted(sk, cloned);
 	if (!e) {
 		if (cloned)
 			bpf_sk_storage_delete(&sockets, sk);

@@ -63,8 +63,20 @@ pub struct Options {
     /// Size of the ring; rounded up to a power of two. [`None`]: room for a sweep of
     /// `max_connections` and 1 MiB besides.
     pub ring_bytes: Option<u32>,
+    /// The control group of this node, where other nodes share the kernel: what lies outside of it is
+    /// counted and not tracked. [`None`]: everything is tracked.
+    pub node: Option<NodeGroup>,
     /// Where `/proc` and `/sys` are.
     pub host: Host,
+}
+
+/// The control group below which everything of one node lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeGroup {
+    /// Inode of its directory.
+    pub id: u64,
+    /// Whether it is one of the memory hierarchy of v1, and not of the unified hierarchy.
+    pub v1: bool,
 }
 
 impl Default for Options {
@@ -72,6 +84,7 @@ impl Default for Options {
         Options {
             max_connections: 65_536,
             ring_bytes: None,
+            node: None,
             host: Host::default(),
         }
     }

@@ -130,6 +130,8 @@ int sweep(struct bpf_iter__bpf_sk_storage_map *ctx)
 		else if (e->established_ns || e->role == ROLE_CLIENT)
 			swept(e, sk, tp, state);
 	} else if (e->stage == STAGE_LISTENER && state == TCP_LISTEN) {
+		if (e->process.elsewhere)
+			return 0;
 		if (listener_told(e, KIND_LISTENING, counters.sweeps, BPF_RB_NO_WAKEUP))
 			counters.sweep_rows += 1;
 		else

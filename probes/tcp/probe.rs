@@ -15,7 +15,7 @@ use super::counters::{
 };
 use super::parse::dispatch;
 use super::record::Event;
-use super::{LINGER, LISTENERS_MAX, Options};
+use super::{LINGER, LISTENERS_MAX, NodeGroup, Options};
 use crate::loader::{Host, IterLink, LoadError, Missing, Object, Setting, TCP_HOOKS};
 
 pub(super) static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcp.o"));
@@ -256,6 +256,7 @@ pub fn rehearse(host: &Host) -> Vec<Missing> {
     let options = Options {
         max_connections: 1,
         ring_bytes: Some(4_096),
+        node: Some(NodeGroup { id: 1, v1: false }),
         host: host.clone(),
     };
     let config = config(&options);
@@ -267,8 +268,21 @@ pub fn rehearse(host: &Host) -> Vec<Missing> {
 }
 
 /// The words of the programs' constant `config`.
-fn config(options: &Options) -> [u32; 3] {
-    [options.max_connections, LISTENERS_MAX, tick_us()]
+fn config(options: &Options) -> [u32; 6] {
+    let (hierarchy, id) = match options.node {
+        None => (0, 0),
+        Some(NodeGroup { id, v1 }) => (if v1 { 2 } else { 1 }, id),
+    };
+    let (low, high) = (id as u32, (id >> 32) as u32);
+    let tick_us = tick_us();
+    [
+        options.max_connections,
+        LISTENERS_MAX,
+        tick_us,
+        hierarchy,
+        low,
+        high,
+    ]
 }
 
 /// Length of the kernel's tick: the resolution of its coarse clock.

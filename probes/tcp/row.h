@@ -164,11 +164,15 @@ static __always_inline void told(struct entry *e, struct sock *sk, struct tcp_so
 	row_submit(row, e, flags);
 }
 
-/* A listener has no counters worth a word. */
+/* A listener has no counters worth a word, and one of another node is none of ours: its entry only marks
+ * what it accepts. */
 static __always_inline _Bool listener_told(struct entry *e, __u16 kind, __u32 sweep, __u64 flags)
 {
-	struct tapetum_row *row = reserve(kind, sizeof(*row));
+	struct tapetum_row *row;
 
+	if (e->process.elsewhere)
+		return 1;
+	row = reserve(kind, sizeof(*row));
 	if (!row)
 		return 0;
 	__builtin_memset(row, 0, sizeof(*row));

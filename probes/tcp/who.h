@@ -10,10 +10,37 @@
 /* An entry of a pointer array whose index is this kernel's: the array's type says only that it is one. */
 #define nth_pointer(array, index) (*(typeof(&(array)[0]))((void *)(array) + (index) * sizeof(void *)))
 
+/* Deeper than any runtime nests. */
+#define LEVELS_MAX 32
+
+/* Whether a control group lies outside of this node's, where several nodes share the kernel. */
+static __always_inline _Bool outside(struct cgroup *group)
+{
+	__u64 node = config.node_id[0] | (__u64)config.node_id[1] << 32;
+
+	for (int level = 0; level < LEVELS_MAX && group; level++) {
+		struct cgroup_subsys_state *above;
+
+		if (group->kn->id == node)
+			return 0;
+		above = group->self.parent;
+		if (!above)
+			return 1;
+		group = above->cgroup;
+	}
+	return 1;
+}
+
+static __always_inline _Bool socket_elsewhere(struct sock *sk)
+{
+	return config.node_hierarchy == NODE_IN_UNIFIED && outside(sk->sk_cgrp_data.cgroup);
+}
+
 static __always_inline void process_read(struct process *p, struct task_struct *task)
 {
 	struct css_set *groups = task->cgroups;
 
+	p->elsewhere = config.node_hierarchy == NODE_IN_UNIFIED && outside(groups->dfl_cgrp);
 	p->pid = task->tgid;
 	bpf_probe_read_kernel(p->comm, sizeof(p->comm), &task->group_leader->comm);
 	p->cgroup_id = groups->dfl_cgrp->kn->id;
@@ -22,8 +49,11 @@ static __always_inline void process_read(struct process *p, struct task_struct *
 		__u64 memory = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
 		struct cgroup *group = nth_pointer(groups->subsys, memory)->cgroup;
 
-		if (group->root->hierarchy_id != 0)
+		if (group->root->hierarchy_id != 0) {
 			p->cgroup_v1_id = group->kn->id;
+			if (config.node_hierarchy == NODE_IN_MEMORY)
+				p->elsewhere = outside(group);
+		}
 	}
 }
 

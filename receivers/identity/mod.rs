@@ -10,19 +10,20 @@
 //! Everything else is called as its process.
 
 mod hierarchies;
+mod node;
 mod path;
 mod recent;
 #[cfg(test)]
 mod tests;
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tapetum_model::{Attr, Entity};
 
-use self::hierarchies::{Hierarchies, Hierarchy};
+use self::hierarchies::{Hierarchies, Hierarchy, inode};
+pub use self::node::{Group, Node};
 use self::path::Owner;
 pub(crate) use self::recent::Recent;
 
@@ -85,10 +86,11 @@ const SHELLS_AND_INITS: &[&str] = &[
 const SHORT_ID_LEN: usize = 12;
 
 impl Names {
-    /// The names of the host called `host`, whose `/proc` is at `proc`. Walks the cgroups that exist.
+    /// The names of the host called `host`, whose `/proc` is at `proc`, where this process is `pid`. Walks
+    /// the cgroups that exist.
     #[must_use]
-    pub fn of_host(host: &str, proc: &Path) -> Self {
-        let hierarchies = Hierarchies::find(proc);
+    pub fn of_host(host: &str, proc: &Path, pid: u32) -> Self {
+        let hierarchies = Hierarchies::find(proc, pid);
         let mut paths = Recent::new(PATHS_ROOM);
         hierarchies.walk(WALK_MOST, |hierarchy, id, path| {
             paths.insert((hierarchy, id), path.into());
@@ -156,10 +158,10 @@ impl Names {
             return None;
         }
         let file = fs::read_to_string(self.proc.join(format!("{pid}/cgroup"))).ok()?;
-        let path: Arc<str> = hierarchies::path_in(hierarchy, &file)?.into();
+        let path: Arc<str> = self.hierarchies.path_of(hierarchy, &file)?.into();
         // The process may have moved on, or another has its number now.
         let folder = self.hierarchies.folder(hierarchy, &path)?;
-        if fs::metadata(folder).is_ok_and(|folder| folder.ino() != id) {
+        if inode(&folder).is_some_and(|found| found != id) {
             return None;
         }
         self.paths.insert((hierarchy, id), Arc::clone(&path));

@@ -1,5 +1,7 @@
 //! Names on a made-up host: cgroups are folders of a temporary directory, ids their inode numbers.
 
+use std::os::unix::fs::MetadataExt as _;
+
 use super::*;
 
 const ID: &str = "3f4a9c8e7d6b5a493827161504f3e2d1c0b9a8978685746352413f2e1d0c9b8a";
@@ -41,7 +43,7 @@ impl MadeUp {
     }
 
     fn names(&self) -> Names {
-        Names::of_host("node-1", &self.root.path().join("proc"))
+        Names::of_host("node-1", &self.root.path().join("proc"), 1)
     }
 
     fn id(&self, path: &str) -> u64 {
@@ -221,7 +223,7 @@ fn nobody_is_without_a_name_and_equal_processes_share_one_entity() {
 
 #[test]
 fn a_host_without_cgroups_or_proc_still_names_processes() {
-    let mut names = Names::of_host("h", Path::new("/nonexistent"));
+    let mut names = Names::of_host("h", Path::new("/nonexistent"), 1);
     let entity = names.entity(&Creator {
         cgroup_id: 1,
         cgroup_v1_id: 2,

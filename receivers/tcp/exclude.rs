@@ -4,6 +4,9 @@ use tapetum_model::{Attr, Metric};
 use tapetum_pipeline::{Counter, Telemetry};
 use tapetum_probes::tcp::{Role, Row};
 
+/// Processes that are a kubelet, or have one inside: k3s and MicroK8s put all of a node into one.
+const KUBELETS: [&[u8]; 4] = [b"kubelet", b"k3s-server", b"k3s-agent", b"kubelite"];
+
 /// What can be left out, as the file calls it.
 pub(super) const REASONS: [&str; 3] = ["self", "kubelet-probes", "loopback"];
 
@@ -55,7 +58,7 @@ impl Exclude {
 
     /// Whether a connection may be a probe of the kubelet: decided when its other end is known.
     pub(super) fn suspects(&self, row: &Row) -> bool {
-        self.kubelet && row.role() == Role::Client && row.comm() == b"kubelet"
+        self.kubelet && row.role() == Role::Client && KUBELETS.contains(&row.comm())
     }
 
     /// A probe of the kubelet was left out, at one of its ends.

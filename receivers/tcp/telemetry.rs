@@ -13,6 +13,7 @@ pub(super) struct Tell {
     telemetry: Telemetry,
     tracked: Gauge,
     sweep: Gauge,
+    elsewhere: Counter,
     lost: [(LossKind, Counter); 7],
     programs: HashMap<&'static str, (Program, Counter, Counter)>,
     before: Counters,
@@ -32,6 +33,9 @@ struct Program {
     runs: u64,
     run_time_ns: u64,
 }
+
+/// Why the kernel's side left a connection out that is not this node's.
+const OTHER_NODE: &str = "other_node";
 
 /// A listener or a cgroup that was not told is no record of a connection: its name is learnt elsewhere.
 const LOST: [LossKind; 7] = [
@@ -61,6 +65,7 @@ impl Tell {
         Self {
             tracked: telemetry.gauge(Metric::ConnectionsTracked, &[]),
             sweep: telemetry.gauge(Metric::SweepDuration, &[]),
+            elsewhere: telemetry.counter(Metric::RecordsFiltered, &[(Attr::Reason, OTHER_NODE)]),
             lost: LOST.map(|kind| {
                 let labels = [
                     (Attr::Stage, kind.stage.name()),
@@ -96,6 +101,8 @@ impl Tell {
                 .add(noticed.over_limit);
             self.pending.limit += noticed.over_limit;
         }
+        self.elsewhere
+            .add(now.elsewhere.saturating_sub(self.before.elsewhere));
         self.before = now;
     }
 
@@ -177,6 +184,21 @@ mod tests {
         assert_eq!(counter(&telemetry, "ring", "close"), 5);
         assert_eq!(counter(&telemetry, "limit", "max_connections"), 3);
         assert_eq!(counter(&telemetry, "limit", "table"), 4);
+    }
+
+    #[test]
+    fn what_is_on_another_node_is_filtered_and_not_lost() {
+        let telemetry = Telemetry::default();
+        let mut tell = Tell::new(&telemetry);
+        for elsewhere in [3, 3, 7] {
+            let now = Counters {
+                elsewhere,
+                ..Counters::default()
+            };
+            tell.counts(now, Noticed::default());
+        }
+        let filtered = telemetry.counter(Metric::RecordsFiltered, &[(Attr::Reason, OTHER_NODE)]);
+        assert_eq!((filtered.value(), tell.loss()), (7, Loss::default()));
     }
 
     #[test]

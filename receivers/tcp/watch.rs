@@ -10,7 +10,7 @@ use tapetum_model::{Batch, Connection, Loss, Origin, Payload, Records, UnixNanos
 use tapetum_pipeline::{BuildError, Context, RunError};
 use tapetum_probes::conntrack::Conntrack;
 use tapetum_probes::loader;
-use tapetum_probes::tcp::{Probe, ProbeError};
+use tapetum_probes::tcp::{NodeGroup, Probe, ProbeError};
 use tokio::sync::mpsc::Sender;
 use tracing::{info, warn};
 
@@ -21,7 +21,7 @@ use super::exclude::Exclude;
 use super::ids::Ids;
 use super::table::{Answers, Rules, Table, WAIT_NS};
 use super::telemetry::Tell;
-use crate::identity::Names;
+use crate::identity::{Names, Node};
 
 /// Rows in a batch.
 pub(super) const ROWS_MAX: usize = 1_024;
@@ -57,7 +57,14 @@ struct Gone;
 impl Watch {
     /// Loads the probe. From here on the kernel writes down what happens.
     pub(super) fn start(config: &Config, context: Context) -> Result<Self, BuildError> {
-        let options = config.probe();
+        let mut options = config.probe();
+        let pid = std::process::id();
+        let node = Node::of_process(&options.host.proc, pid);
+        info!(%node, "it is known what is reported");
+        options.node = node.group().map(|group| NodeGroup {
+            id: group.id,
+            v1: group.v1,
+        });
         let probe = Probe::start(&options).map_err(|why| BuildError::new(chain(&why)))?;
         for missing in probe.missing() {
             warn!(
@@ -66,13 +73,13 @@ impl Watch {
                 "a kernel hook is missing"
             );
         }
-        let names = Names::of_host(&context.service.host, &options.host.proc);
+        let names = Names::of_host(&context.service.host, &options.host.proc, pid);
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let rules = Rules {
             interval_ns: nanos(config.interval.0),
             sweep_ns: nanos(config.sweep.0),
             connections_max: config.places(),
-            exclude: Exclude::new(&config.exclude, std::process::id(), &context.telemetry),
+            exclude: Exclude::new(&config.exclude, pid, &context.telemetry),
         };
         let random = random_key(&options.host.proc)
             .map_err(|why| BuildError::new(format!("cannot draw a random key: {why}")))?;

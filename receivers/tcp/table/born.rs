@@ -74,13 +74,14 @@ impl Table {
         } else {
             (mark, self.ids.stand_in(row.id, row.born_ns))
         };
-        let suspect = if self.rules.exclude.suspects(row) {
+        let undecided = if undecided { marks::UNDECIDED } else { 0 };
+        let (entity, process) = self.inherited(row).unwrap_or_else(|| self.creator(row));
+        // Whoever calls itself so in a pod only hides.
+        let suspect = if self.rules.exclude.suspects(row) && !row::in_a_pod(&entity) {
             marks::KUBELET
         } else {
             0
         };
-        let undecided = if undecided { marks::UNDECIDED } else { 0 };
-        let (entity, process) = self.inherited(row).unwrap_or_else(|| self.creator(row));
         Some(self.connections.insert(Tracked {
             cookie: row.id,
             born_ns: row.born_ns,
@@ -278,6 +279,12 @@ impl Table {
             // An address goes to somebody else in time: then an old name is worse than none.
             let fresh = |last: &LastServed| tracked.born_ns <= last.at_ns + SERVED_NS;
             tracked.far = known.filter(fresh).map(|last| last.who);
+        }
+        // Nobody accepted it, but a pod of this node serves there.
+        let far = tracked.far.as_deref();
+        if tracked.is(marks::KUBELET) && far.is_some_and(row::in_a_pod) {
+            tracked.marks |= marks::EXCLUDED;
+            self.rules.exclude.probe_dropped();
         }
     }
 

@@ -349,13 +349,38 @@ fn a_probe_of_the_kubelet_is_left_out_at_both_ends() {
     world.table.on(Event::Closed(&Row { state: 5, ..moved }));
     assert!(world.settle(11 * SECOND).is_empty());
     assert_eq!(world.counted("kubelet-probes"), 2);
-    // The kubelet's other connections are seen.
-    world.table.on(Event::Opened(&Row {
+    // Nobody accepts there any more, but it was a pod.
+    let refused = Row {
         id: 3,
-        isn_own: 5,
+        established_ns: 0,
+        error: 111,
+        state: 2,
+        flags: 0,
+        born_ns: 12 * SECOND,
         ..probing
-    }));
-    assert_eq!(world.settle(12 * SECOND).len(), 1);
+    };
+    world.table.on(Event::Closed(&refused));
+    assert!(world.settle(12 * SECOND).is_empty());
+    assert_eq!(world.counted("kubelet-probes"), 3);
+    // The kubelet's other connections are seen, and so is a pod that calls itself so.
+    let elsewhere = between(probing, "10.0.0.1:40000", "10.0.0.9:80");
+    let disguised = Row {
+        id: 5,
+        isn_own: 6,
+        cgroup_id: 44,
+        ..probing
+    };
+    for other in [
+        Row {
+            id: 4,
+            isn_own: 5,
+            ..elsewhere
+        },
+        disguised,
+    ] {
+        world.table.on(Event::Opened(&other));
+        assert_eq!(world.settle(13 * SECOND).len(), 1);
+    }
 }
 
 #[test]

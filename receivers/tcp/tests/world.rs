@@ -40,7 +40,7 @@ impl World {
             connections_max: 4,
             exclude: Exclude::new(&words, OWN_PID, &telemetry),
         };
-        let names = Names::of_host("node-1", Path::new("/nonexistent"));
+        let names = Names::of_host("node-1", Path::new("/nonexistent"), OWN_PID);
         let mut table = Table::new(rules, Ids::new(None, [3; 16]), names, answers);
         table.offset.read(Moment {
             unix: UnixNanos(BOOT),
