@@ -264,7 +264,7 @@ fn a_program_that_this_kernel_does_not_take_costs_only_itself() {
         return;
     }
     let setting = Setting {
-        config: &[1, 1, 1_000],
+        config: &[1, 1, 1_000, 0, 0, 0],
         map_size: ("ring", 4_096),
     };
     let mut object = Object::load(OBJECT, &ODD_HOOKS, setting, &host).expect("the rest loads");

@@ -3,5 +3,6 @@
 mod ends;
 mod found;
 mod join;
+mod left_out;
 mod life;
 mod world;
