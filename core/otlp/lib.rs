@@ -2,7 +2,7 @@
 //!
 //! [`SpanEncoder`] and [`PointEncoder`] write protobuf straight from rows and points, [`Lines`] writes the
 //! same as OTLP/JSON. What is said, and under which names, is written once, in `span` and `resource`,
-//! whatever the encoding.
+//! whatever the encoding. [`scan`] looks through what others sent, without decoding it.
 
 mod agent;
 mod by_metric;
@@ -14,14 +14,18 @@ pub mod names;
 mod proto;
 mod resource;
 pub mod response;
+mod scan;
 mod span;
 mod temporality;
 mod text;
 
 #[cfg(test)]
 mod oracle;
+#[cfg(test)]
+mod sample;
 
 pub use agent::Agent;
 pub use json::Lines;
 pub use proto::{MESSAGE_BYTES_MAX, Message, PointEncoder, SpanEncoder};
+pub use scan::{Malformed, scan};
 pub use temporality::Temporality;
