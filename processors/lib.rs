@@ -3,11 +3,16 @@
 //! One folder each. To add one: its folder, its `mod` and its line in [`COMPONENTS`].
 
 pub mod aggregate;
+pub mod batch;
 pub mod k8s;
 pub mod sample;
 
 use tapetum_pipeline::Component;
 
 /// Every processor of this crate, in the order in which they are listed to people.
-pub static COMPONENTS: &[&Component] =
-    &[&aggregate::COMPONENT, &k8s::COMPONENT, &sample::COMPONENT];
+pub static COMPONENTS: &[&Component] = &[
+    &aggregate::COMPONENT,
+    &batch::COMPONENT,
+    &k8s::COMPONENT,
+    &sample::COMPONENT,
+];

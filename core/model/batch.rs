@@ -143,7 +143,46 @@ impl LossStage {
     }
 }
 
+impl Window {
+    /// Grows over another; one that says nothing changes nothing.
+    pub fn join(&mut self, other: &Self) {
+        if *other == Self::default() {
+            return;
+        }
+        if *self == Self::default() {
+            *self = *other;
+            return;
+        }
+        self.start = self.start.min(other.start);
+        self.end = self.end.max(other.end);
+    }
+}
+
 impl Records {
+    /// Takes over the rows of `other`, which is of the same kind.
+    pub fn append(&mut self, other: Self) {
+        match (self, other) {
+            (Self::Connections(rows), Self::Connections(more)) => rows.extend(more),
+        }
+    }
+
+    /// Keeps the first `rows` and gives the others, if there are any.
+    pub fn split_off(&mut self, rows: usize) -> Option<Self> {
+        match self {
+            Self::Connections(all) => {
+                (rows < all.len()).then(|| Self::Connections(all.split_off(rows)))
+            }
+        }
+    }
+
+    /// What one row takes in memory.
+    #[must_use]
+    pub fn row_bytes(&self) -> usize {
+        match self {
+            Self::Connections(_) => size_of::<Connection>(),
+        }
+    }
+
     /// The rows, through the table of their kind.
     #[must_use]
     pub fn as_rows(&self) -> &dyn Rows {

@@ -58,6 +58,15 @@ impl Pieces {
     }
 }
 
+impl IntoIterator for Pieces {
+    type Item = Bytes;
+    type IntoIter = iter::Chain<iter::Once<Bytes>, std::vec::IntoIter<Bytes>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        iter::once(self.first).chain(self.more)
+    }
+}
+
 impl From<Bytes> for Pieces {
     fn from(first: Bytes) -> Self {
         Self {

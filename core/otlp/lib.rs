@@ -16,6 +16,7 @@ mod resource;
 pub mod response;
 mod scan;
 mod span;
+mod split;
 mod temporality;
 mod text;
 
@@ -28,4 +29,5 @@ pub use agent::Agent;
 pub use json::Lines;
 pub use proto::{MESSAGE_BYTES_MAX, Message, PointEncoder, SpanEncoder};
 pub use scan::{Malformed, scan};
+pub use split::split;
 pub use temporality::Temporality;

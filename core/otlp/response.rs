@@ -112,7 +112,7 @@ fn fields(message: &[u8]) -> impl Iterator<Item = (u64, Field<'_>)> {
     })
 }
 
-fn varint(rest: &mut &[u8]) -> Option<u64> {
+pub(crate) fn varint(rest: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for at in 0..10 {
         let byte = take(rest, 1)?[0];
@@ -124,7 +124,7 @@ fn varint(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
-fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+pub(crate) fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     let (taken, left) = rest.split_at_checked(length)?;
     *rest = left;
     Some(taken)

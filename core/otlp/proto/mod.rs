@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 pub use points::PointEncoder;
 pub use spans::SpanEncoder;
+pub(crate) use wire::varint as write_varint;
 
 /// No message grows beyond this: half of what a gRPC server takes unless it was told otherwise, because an
 /// exporter may hold two.

@@ -13,7 +13,7 @@ pub(super) const fn varint_len(value: u64) -> usize {
 }
 
 /// Appends a varint.
-pub(super) fn varint(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
