@@ -11,6 +11,10 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/coredns/coredns/coremain"
+	_ "github.com/coredns/coredns/plugin/errors"
+	_ "github.com/coredns/coredns/plugin/kubernetes"
+	_ "github.com/coredns/coredns/plugin/ready"
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
 	"k8s.io/component-base/cli"
@@ -28,6 +32,8 @@ import (
 
 func main() {
 	switch filepath.Base(os.Args[0]) {
+	case "coredns":
+		coremain.Run()
 	case "etcd":
 		etcdmain.Main(os.Args)
 	case "kube-apiserver":
@@ -43,7 +49,7 @@ func main() {
 	case "kubectl":
 		problem.CheckErr(cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()))
 	default:
-		fmt.Fprintln(os.Stderr, "link me as etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kube-proxy, kubelet or kubectl")
+		fmt.Fprintln(os.Stderr, "link me as coredns, etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kube-proxy, kubelet or kubectl")
 		os.Exit(2)
 	}
 }
