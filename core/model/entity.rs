@@ -97,4 +97,19 @@ impl End {
             translated: false,
         }
     }
+
+    /// The addresses of what it points to: two ends of which these are equal are called the same, as
+    /// long as somebody keeps both alive.
+    #[must_use]
+    pub fn pointers(&self) -> (usize, usize) {
+        let entity = self
+            .entity
+            .as_ref()
+            .map_or(0, |it| Arc::as_ptr(it) as usize);
+        let service = self
+            .service
+            .as_ref()
+            .map_or(0, |it| Arc::as_ptr(it) as usize);
+        (entity, service)
+    }
 }

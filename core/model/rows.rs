@@ -23,6 +23,8 @@ pub trait Rows {
     fn unspan(&mut self, row: usize);
     /// A dimension of a row; the direction is not one, it follows from the orientation.
     fn dimension(&self, row: usize, attr: &Attr) -> Option<Value>;
+    /// Rows that have the same one agree in every dimension and in who began the exchange.
+    fn variant(&self, row: usize) -> u64;
     /// The metrics that rows of this kind add to.
     fn contributions(&self) -> &'static [Contribution];
     /// What a row adds to the `index`th of [`Rows::contributions`]; `None` if nothing.

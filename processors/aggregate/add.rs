@@ -68,8 +68,10 @@ enum State {
         cumulative: i64,
         delta: i64,
     },
+    /// What was observed in this period stands apart until the period ends: a value goes into one
+    /// histogram, not into two.
     Histogram {
-        cumulative: Arc<ExponentialHistogram>,
+        before: Arc<ExponentialHistogram>,
         delta: Option<Arc<ExponentialHistogram>>,
     },
 }
@@ -137,7 +139,7 @@ impl Series {
         &mut self,
         slot: u32,
         quantity: Quantity,
-        exemplar: impl FnOnce(f64) -> Option<Exemplar>,
+        exemplar: Option<Exemplar>,
         now: Duration,
     ) {
         let Some(one) = &mut self.slots[slot as usize] else {
@@ -151,15 +153,14 @@ impl Series {
                 *delta = delta.saturating_add(n);
                 n as f64
             }
-            (State::Histogram { cumulative, delta }, Quantity::Observe(value)) => {
-                Arc::make_mut(cumulative).record(value);
+            (State::Histogram { delta, .. }, Quantity::Observe(value)) => {
                 Arc::make_mut(delta.get_or_insert_default()).record(value);
                 value
             }
             _ => return,
         };
-        if let Some(exemplar) = exemplar(value) {
-            one.exemplar = Some(exemplar);
+        if let Some(exemplar) = exemplar {
+            one.exemplar = Some(Exemplar { value, ..exemplar });
             one.exemplar_unsent = true;
         }
     }
@@ -181,7 +182,7 @@ impl Series {
             if !std::mem::take(&mut one.exemplar_unsent) {
                 point.exemplar = None;
             }
-            if one.begin_period() || one.holds() || now.monotonic < one.touched + idle {
+            if one.begin_period(&point) || one.holds() || now.monotonic < one.touched + idle {
                 into.push(point);
                 continue;
             }
@@ -210,11 +211,16 @@ impl Series {
 }
 
 impl One {
-    /// Begins the next period; whether anything was added in the last one.
-    fn begin_period(&mut self) -> bool {
+    /// Begins the next period, after a point `said` all of the last one; whether anything was added in it.
+    fn begin_period(&mut self, said: &Point) -> bool {
         match &mut self.state {
             State::Sum { delta, .. } => *delta = 0,
-            State::Histogram { delta, .. } => *delta = None,
+            State::Histogram { before, delta } => {
+                *delta = None;
+                if let PointValue::Histogram { cumulative, .. } = &said.value {
+                    *before = Arc::clone(cumulative);
+                }
+            }
         }
         std::mem::take(&mut self.unsent)
     }
@@ -237,8 +243,10 @@ impl One {
                     cumulative: *cumulative,
                     delta: *delta,
                 },
-                State::Histogram { cumulative, delta } => PointValue::Histogram {
-                    cumulative: Arc::clone(cumulative),
+                State::Histogram { before, delta } => PointValue::Histogram {
+                    cumulative: delta
+                        .as_ref()
+                        .map_or_else(|| Arc::clone(before), |delta| merged(before, delta)),
                     delta: delta.clone(),
                 },
             },
@@ -251,7 +259,7 @@ impl State {
     fn of(instrument: Instrument) -> Self {
         match instrument {
             Instrument::Histogram => Self::Histogram {
-                cumulative: Arc::default(),
+                before: Arc::default(),
                 delta: None,
             },
             _ => Self::Sum {
@@ -260,6 +268,15 @@ impl State {
             },
         }
     }
+}
+
+fn merged(
+    before: &ExponentialHistogram,
+    delta: &ExponentialHistogram,
+) -> Arc<ExponentialHistogram> {
+    let mut both = before.clone();
+    both.merge(delta);
+    Arc::new(both)
 }
 
 impl Key {

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use tapetum_pipeline::{Bound, Duration, Opt, OptKind, Problem, Settings};
 
+use super::way::{WAY_BYTES, WAYS_MAX};
 use super::{ENDS_MAX, HELD_MAX, HISTOGRAMS_OF};
 
 /// What a file may say.
@@ -74,7 +75,8 @@ pub(super) fn bound(settings: &Settings) -> Bound {
         user_bytes: series * SERIES_BYTES
             + series / HISTOGRAMS_OF as u64 * HISTOGRAM_BYTES
             + ENDS_MAX as u64 * END_BYTES
-            + HELD_MAX as u64 * HELD_BYTES,
+            + HELD_MAX as u64 * HELD_BYTES
+            + WAYS_MAX as u64 * WAY_BYTES,
         kernel_bytes: 0,
     }
 }

@@ -13,6 +13,7 @@ mod remember;
 mod say;
 #[cfg(test)]
 mod tests;
+mod way;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,9 +29,10 @@ use tapetum_pipeline::{
 use self::add::{DIMENSIONS_MAX, Dimensions, Key, Series};
 use self::config::Config;
 use self::limit::Ports;
-use self::name::Names;
+use self::name::{Known, Names};
 use self::remember::{Held, Holder};
 use self::say::Own;
+use self::way::{Place, Route, Ways};
 
 /// `aggregate`, as a file names it.
 pub static COMPONENT: Component = Component {
@@ -72,6 +74,7 @@ pub struct Aggregate {
     budget: usize,
     every: Duration,
     names: Names,
+    ways: Ways,
     series: Series,
     ports: Ports,
     held: Held,
@@ -83,15 +86,22 @@ pub struct Aggregate {
     ended: UnixNanos,
 }
 
-/// A row on its way into one series.
-struct Increment<'a> {
-    line: &'static Contribution,
+/// A row, and what is the same for all series that it adds to.
+struct Row<'a> {
     rows: &'a dyn Rows,
-    row: usize,
-    near: usize,
-    far: usize,
+    at: usize,
+    way: usize,
+    exemplar: Option<Exemplar>,
     start: UnixNanos,
     now: Now,
+}
+
+/// A row on its way into one series.
+struct Increment<'a> {
+    row: &'a Row<'a>,
+    line: &'static Contribution,
+    /// The line's place in the table.
+    index: usize,
 }
 
 fn build(settings: &Settings, context: &Context) -> Result<Box<dyn Processor>, BuildError> {
@@ -132,6 +142,7 @@ impl Processor for Aggregate {
                 self.ended = self.ended.max(now.unix);
             }
             self.names.forget();
+            self.ways.forget();
             self.own.settle(self.series.live());
             self.window.start = self.window.end;
             self.loss = Loss::default();
@@ -151,6 +162,7 @@ impl Aggregate {
             budget: config.series,
             every: config.flush.0,
             names: Names::new(config.pods, ENDS_MAX),
+            ways: Ways::default(),
             series: Series::default(),
             ports: Ports::default(),
             held: Held::new(HELD_MAX),
@@ -162,23 +174,31 @@ impl Aggregate {
     }
 
     /// Adds one row to every series that it has something for.
-    fn absorb(&mut self, rows: &dyn Rows, row: usize, start: UnixNanos, now: Now) {
-        self.names.make_room();
-        let (near, far) = rows.ends(row);
-        let (near, far) = (self.names.find(near), self.names.find(far));
+    fn absorb(&mut self, rows: &dyn Rows, at: usize, start: UnixNanos, now: Now) {
+        let route = Route::of(rows, at);
+        let way = match self.ways.find(&route) {
+            Some(way) => way,
+            None => self.explore(route, rows, at),
+        };
+        let exemplar = rows.trace(at).map(|trace| Exemplar {
+            trace: trace.trace,
+            span: trace.span,
+            value: 0.0,
+            time: rows.time(at),
+        });
+        let row = &Row {
+            rows,
+            at,
+            way,
+            exemplar,
+            start,
+            now,
+        };
         for (index, line) in rows.contributions().iter().enumerate() {
-            let Some(quantity) = rows.quantity(row, index) else {
+            let Some(quantity) = rows.quantity(at, index) else {
                 continue;
             };
-            let increment = Increment {
-                line,
-                rows,
-                row,
-                near,
-                far,
-                start,
-                now,
-            };
+            let increment = Increment { row, line, index };
             match quantity {
                 Quantity::Add(n) if line.metric.instrument() == Instrument::UpDownCounter => {
                     self.hold(&increment, n);
@@ -191,10 +211,20 @@ impl Aggregate {
         }
     }
 
+    /// The way of rows like which none came since the last flush.
+    fn explore(&mut self, route: Route, rows: &dyn Rows, row: usize) -> usize {
+        if self.names.make_room() || self.ways.is_full() {
+            self.ways.forget();
+        }
+        let (near, far) = rows.ends(row);
+        let (near, far) = (self.names.find(near), self.names.find(far));
+        self.ways.insert(route, near, far)
+    }
+
     /// Adds to an up-down counter, or takes away where it was added.
     fn hold(&mut self, increment: &Increment<'_>, n: i64) {
         let metric = increment.line.metric;
-        let identity = increment.rows.identity(increment.row);
+        let identity = increment.row.rows.identity(increment.row.at);
         let slot = if n < 0 {
             match self.held.take(metric, identity, n.saturating_neg()) {
                 Holder::Slot(slot) => slot,
@@ -216,30 +246,43 @@ impl Aggregate {
     }
 
     fn add(&mut self, slot: u32, increment: &Increment<'_>, quantity: Quantity) {
-        let exemplar = |value| {
-            let trace = increment.rows.trace(increment.row)?;
-            Some(Exemplar {
-                trace: trace.trace,
-                span: trace.span,
-                value,
-                time: increment.rows.time(increment.row),
-            })
-        };
-        self.series
-            .add(slot, quantity, exemplar, increment.now.monotonic);
+        let Row { exemplar, now, .. } = increment.row;
+        self.series.add(slot, quantity, *exemplar, now.monotonic);
     }
 
-    /// The series that an increment belongs to; made if there is room, else that of the rest.
+    /// The series that an increment belongs to.
     fn slot(&mut self, increment: &Increment<'_>) -> u32 {
-        let mut key = increment.key(&self.names);
+        let (way, line) = (increment.row.way, increment.index);
+        let place = self.ways.place(way, line).unwrap_or_else(|| {
+            let place = self.locate(increment);
+            self.ways.remember(way, line, place);
+            place
+        });
+        if place.folded_port {
+            self.own.folded_ports.add(1);
+        }
+        if place.folded {
+            self.own.folded_series.add(1);
+        }
+        place.slot
+    }
+
+    /// Finds the series of an increment; made if there is room, else that of the rest.
+    fn locate(&mut self, increment: &Increment<'_>) -> Place {
+        let mut key = self.key(increment);
+        let mut place = Place {
+            slot: 0,
+            folded_port: false,
+            folded: false,
+        };
         if let Some(slot) = self.series.find(&key) {
-            return slot;
+            return Place { slot, ..place };
         }
         if !self.ports.admits(&key) {
-            self.own.folded_ports.add(1);
+            place.folded_port = true;
             limit::fold_port(&mut key);
             if let Some(slot) = self.series.find(&key) {
-                return slot;
+                return Place { slot, ..place };
             }
         }
         let histogram = key.metric.instrument() == Instrument::Histogram;
@@ -247,21 +290,28 @@ impl Aggregate {
             && !(histogram && self.series.histograms() >= self.budget / HISTOGRAMS_OF)
         {
             self.ports.claim(&key);
-            return self.series.insert(key, false, increment.start);
+            place.slot = self.series.insert(key, false, increment.row.start);
+        } else {
+            place.folded = true;
+            place.slot = self.rest(increment);
         }
-        self.own.folded_series.add(1);
-        self.rest(increment)
+        place
     }
 
     /// The series of the rest: its ends are `~other`, what comes from closed lists stays.
     fn rest(&mut self, increment: &Increment<'_>) -> u32 {
-        let mut key = increment.key(&self.names);
+        let mut key = self.key(increment);
         key.source = Arc::clone(self.names.other());
         key.destination = Arc::clone(self.names.other());
         limit::fold_open(&mut key);
         self.series
             .find(&key)
-            .unwrap_or_else(|| self.series.insert(key, true, increment.start))
+            .unwrap_or_else(|| self.series.insert(key, true, increment.row.start))
+    }
+
+    fn key(&self, increment: &Increment<'_>) -> Key {
+        let (near, far) = self.ways.ends(increment.row.way);
+        increment.key(self.names.known(near), self.names.known(far))
     }
 
     /// Takes over what a batch says of its completeness.
@@ -276,17 +326,17 @@ impl Aggregate {
 }
 
 impl Increment<'_> {
-    fn key(&self, names: &Names) -> Key {
-        let (near, far) = (names.known(self.near), names.known(self.far));
+    fn key(&self, near: &Known, far: &Known) -> Key {
+        let Row { rows, at, .. } = *self.row;
         let sent = match self.line.orientation {
             Orientation::Sent => true,
             Orientation::Received => false,
-            Orientation::Initiator => self.rows.initiated_here(self.row),
+            Orientation::Initiator => rows.initiated_here(at),
         };
         let (source, destination) = if sent { (near, far) } else { (far, near) };
         let mut values = [const { None }; DIMENSIONS_MAX];
         for (value, attr) in values.iter_mut().zip(self.line.dimensions) {
-            *value = self.rows.dimension(self.row, attr);
+            *value = rows.dimension(at, attr);
         }
         Key {
             metric: self.line.metric,

@@ -47,6 +47,7 @@ pub(super) struct Names {
 pub(super) struct Known {
     entity: Option<Arc<Entity>>,
     service: Option<Arc<Service>>,
+    pointers: (usize, usize),
     /// As a source.
     pub(super) source: Arc<EndName>,
     /// As a destination: with the Service that was asked for.
@@ -85,27 +86,25 @@ impl Names {
         &self.known[at]
     }
 
-    /// Makes sure that the two ends of a row fit; what [`Names::find`] gave before is void.
-    pub(super) fn make_room(&mut self) {
-        if self.known.len() + 2 > self.known_max {
-            self.forget();
-            if self.known.len() + 2 > self.known_max {
-                self.known.clear();
-                self.index.clear();
-                self.names.retain(|name| Arc::strong_count(name) > 1);
-            }
+    /// Makes sure that the two ends of a row fit. `true`: what [`Names::find`] gave before is void.
+    pub(super) fn make_room(&mut self) -> bool {
+        if self.known.len() + 2 <= self.known_max {
+            return false;
         }
+        self.forget();
+        if self.known.len() + 2 > self.known_max {
+            self.known.clear();
+            self.index.clear();
+            self.names.retain(|name| Arc::strong_count(name) > 1);
+        }
+        true
     }
 
     /// Where an end is, for [`Names::known`].
     pub(super) fn find(&mut self, end: &End) -> usize {
-        let entity = end.entity.as_ref().map_or(0, |it| Arc::as_ptr(it) as usize);
-        let service = end
-            .service
-            .as_ref()
-            .map_or(0, |it| Arc::as_ptr(it) as usize);
-        let hash = self.hasher.hash_one((entity, service));
-        let same = |at: &u32| self.known[*at as usize].pointers() == (entity, service);
+        let pointers = end.pointers();
+        let hash = self.hasher.hash_one(pointers);
+        let same = |at: &u32| self.known[*at as usize].pointers == pointers;
         if let Some(at) = self.index.find(hash, same) {
             return *at as usize;
         }
@@ -137,7 +136,7 @@ impl Names {
             hasher,
             ..
         } = self;
-        let hash_of = |at: usize| hasher.hash_one(known[at].pointers());
+        let hash_of = |at: usize| hasher.hash_one(known[at].pointers);
         index.insert_unique(hash_of(at), at as u32, |at| hash_of(*at as usize));
     }
 
@@ -162,6 +161,7 @@ impl Names {
         Known {
             entity: end.entity.clone(),
             service: end.service.clone(),
+            pointers: end.pointers(),
             source: self.intern(plain),
             destination: self.intern(asked),
         }
@@ -172,19 +172,6 @@ impl Names {
         Arc::clone(
             self.names
                 .get_or_insert_with(&name, |_| Arc::new(EndName(name.0.clone()))),
-        )
-    }
-}
-
-impl Known {
-    fn pointers(&self) -> (usize, usize) {
-        (
-            self.entity
-                .as_ref()
-                .map_or(0, |it| Arc::as_ptr(it) as usize),
-            self.service
-                .as_ref()
-                .map_or(0, |it| Arc::as_ptr(it) as usize),
         )
     }
 }

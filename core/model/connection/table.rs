@@ -129,6 +129,16 @@ impl Rows for Vec<Connection> {
         }
     }
 
+    fn variant(&self, row: usize) -> u64 {
+        let row = &self[row];
+        let port = u64::from(row.server().address.port());
+        let end_reason = row.end_reason.map_or(0, |reason| reason as u64 + 1);
+        let error = row.error.map_or(0, |error| error as u64 + 1);
+        let reset_by = row.reset_by.map_or(0, |origin| origin as u64 + 1);
+        let role = row.role as u64;
+        port | end_reason << 16 | error << 24 | reset_by << 32 | role << 40
+    }
+
     fn contributions(&self) -> &'static [Contribution] {
         &TABLE
     }
