@@ -59,6 +59,27 @@ impl Report {
         self.findings.len()
     }
 
+    /// What is wrong in one line, for a log or a status: the first things with their places.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        const SHOWN: usize = 3;
+        let lines = self.findings.iter().take(SHOWN).map(|finding| {
+            let message = printable(&finding.message);
+            let Some(place) = &finding.place else {
+                return message;
+            };
+            let source = &self.sources[place.source];
+            let at = Position::of(&source.text, place.span.0);
+            let name = printable(&source.name);
+            format!("{name}:{}:{}: {message}", at.line, at.column)
+        });
+        let mut text = lines.collect::<Vec<_>>().join("; ");
+        if self.errors() > SHOWN {
+            let _ = write!(text, "; and {} more", self.errors() - SHOWN);
+        }
+        text
+    }
+
     /// The text for a person; with colour for a terminal only.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {

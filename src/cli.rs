@@ -27,7 +27,8 @@ pub(crate) enum Command {
     #[command(
         override_usage = "tapetum run [-c FILE]...",
         after_help = "Example: tapetum run -c config/host.toml\n\n\
-        A signal drains the pipelines and ends with 0; a second one ends at once."
+        SIGTERM or Ctrl-C drains the pipelines and ends with 0; a second one ends at once. SIGHUP, and a change \
+        of the file, exchanges what differs; a file that is wrong changes nothing."
     )]
     Run {
         /// The file, or one of its parts [default: /etc/tapetum/tapetum.toml]

@@ -17,6 +17,7 @@ mod components;
 mod diagram;
 mod doctor;
 mod document;
+mod file;
 mod graph;
 mod identity;
 mod log;
@@ -25,6 +26,7 @@ mod run;
 mod schema;
 mod terminal;
 mod validate;
+mod watch;
 
 use std::process::ExitCode;
 

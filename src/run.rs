@@ -1,51 +1,49 @@
 //! `tapetum run`: from a file to running pipelines, until a signal ends them.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::pin::pin;
 
 use anyhow::Context as _;
-use tapetum_exporters::prometheus;
-use tapetum_otlp::Agent;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
 use crate::End;
-use crate::identity::Identity;
-use crate::model::Payload;
-use crate::pipeline::{Component, Engine, GraphSpec, Options};
+use crate::file::{Files, options};
+use crate::pipeline::{Component, Engine, GraphSpec, Running};
 use crate::terminal::Terminal;
-use crate::{doctor, log, memory, validate};
+use crate::watch::{self, Watch};
+use crate::{doctor, log, validate};
 
 /// The engine waits more than it works, and receivers that watch the kernel have threads of their
 /// own. Two workers keep `/readyz` and the other exporters going while one compresses a message; more
 /// would only bring more stacks and arenas.
 const WORKERS: usize = 2;
 
+/// The signal that asks to read the file again.
+const REREAD: &str = "SIGHUP";
+
 pub(crate) fn run(
     files: &[PathBuf],
     components: &[&'static Component],
     terminal: &Terminal,
 ) -> anyhow::Result<End> {
-    let Some(mut spec) = validate::read(files, components, terminal) else {
+    if validate::read(files, components, terminal).is_none() {
         return Ok(End::Wrong);
-    };
+    }
     log::start()?;
+    // Once more, to know what to watch: what runs must be what was read then.
+    let files = Files::new(files, components);
+    let (spec, watch) = files.read();
+    let spec = spec.map_err(anyhow::Error::msg)?;
     if watches_the_kernel(&spec)
         && let Some(sentence) = doctor::refusal()
     {
         anyhow::bail!(sentence);
     }
-    let limit = memory::limit_bytes(Path::new("/proc"), Path::new("/sys/fs/cgroup"));
-    if let Some(limit) = limit.filter(|limit| *limit < spec.service.memory_bytes) {
-        info!(
-            limit_bytes = limit,
-            "the control group allows less memory than the file"
-        );
-        spec.service.memory_bytes = limit;
-    }
     let runtime = runtime()?;
-    let end = runtime.block_on(serve(spec));
+    let end = runtime.block_on(serve(spec, &files, watch));
     // Whatever still blocks a thread has had its time.
     runtime.shutdown_background();
     end
@@ -66,57 +64,76 @@ fn watches_the_kernel(spec: &GraphSpec) -> bool {
         .any(|receiver| receiver.component.name == tapetum_receivers::tcp::COMPONENT.name)
 }
 
-async fn serve(spec: GraphSpec) -> anyhow::Result<End> {
+async fn serve(spec: GraphSpec, files: &Files<'_>, mut watch: Watch) -> anyhow::Result<End> {
     let mut signals = Signals::new()?;
     let options = options(&spec);
-    let running = Engine::start(spec, options).await?;
+    let mut running = Engine::start(spec, options).await?;
     // What reading the file and loading programs needed is not needed again.
     tapetum_probes::loader::release();
-    tokio::select! {
-        name = signals.next() => info!(signal = name, "is asked to stop"),
-        () = running.finished() => info!("every receiver has come to its end"),
-    }
-    tokio::select! {
-        report = running.stop() => {
-            for (exporter, items) in &report.left {
-                warn!(exporter, items, "was not sent in time");
+    let mut looks = tokio::time::interval(watch::EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            name = signals.next() => match name {
+                REREAD => info!(signal = name, "is asked to read the file again"),
+                _ => {
+                    info!(signal = name, "is asked to stop");
+                    break;
+                }
+            },
+            () = running.finished() => {
+                info!("every receiver has come to its end");
+                break;
             }
-            Ok(End::Well)
+            _ = looks.tick() => {
+                if !watch.look() {
+                    continue;
+                }
+                info!("the file has changed");
+            }
         }
-        name = signals.next() => anyhow::bail!("a second {name}: stopped at once, without a drain"),
+        watch = reload(&mut running, files).await;
+        tapetum_probes::loader::release();
+    }
+    stop(running, &mut signals).await
+}
+
+async fn stop(running: Running, signals: &mut Signals) -> anyhow::Result<End> {
+    let mut stopping = pin!(running.stop());
+    loop {
+        tokio::select! {
+            report = &mut stopping => {
+                for (exporter, items) in &report.left {
+                    warn!(exporter, items, "was not sent in time");
+                }
+                return Ok(End::Well);
+            }
+            name = signals.next() => if name != REREAD {
+                anyhow::bail!("a second {name}: stopped at once, without a drain");
+            }
+        }
     }
 }
 
-fn options(spec: &GraphSpec) -> Options {
-    let identity = Identity::of(&spec.processors, Path::new("/"));
-    let mut options = Options::new(identity.host, env!("CARGO_PKG_VERSION"));
-    options.node = identity.node;
-    options.instance = identity.instance;
-    // `/metrics` speaks what the exporter of that name speaks.
-    let agent = Agent {
-        cluster: spec.service.cluster.as_str().into(),
-        node: options.node.as_str().into(),
-        host: options.host.as_str().into(),
-        instance: options.instance.as_str().into(),
-        version: options.version.into(),
-    };
-    options.render = Some(Arc::new(move |batches, accept| {
-        let points = batches.iter().filter_map(|batch| match &batch.payload {
-            Payload::Points(points) => Some(points.clone()),
-            _ => None,
-        });
-        let points = points.flatten().collect();
-        let accept = accept.unwrap_or_default();
-        let (content_type, page) = prometheus::render(points, &agent, accept, false);
-        (content_type.to_owned(), page)
-    }));
-    options
+/// Brings the pipelines to what the file says now; where that cannot be, it is said and nothing changes.
+async fn reload(running: &mut Running, files: &Files<'_>) -> Watch {
+    let (spec, watch) = files.read();
+    match spec {
+        Ok(spec) => {
+            let options = options(&spec);
+            // Why not has been said.
+            let _ = running.reload(spec, options).await;
+        }
+        Err(why) => running.refuse(&why),
+    }
+    watch
 }
 
-/// The two signals that ask for an end.
+/// The two signals that ask for an end, and the one that asks to read the file again.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -125,6 +142,7 @@ impl Signals {
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
         })
     }
 
@@ -132,6 +150,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hangup.recv() => REREAD,
         }
     }
 }

@@ -63,6 +63,10 @@ pub enum Metric {
     ExportRequests,
     /// `tapetum.component.restarts`
     ComponentRestarts,
+    /// `tapetum.reloads`: how often the file was read again, by what became of it
+    Reloads,
+    /// `tapetum.reload.failed`: 1 while what the file says is not what runs
+    ReloadFailed,
     /// `tapetum.probe.runs`
     ProbeRuns,
     /// `tapetum.probe.run_time`, in nanoseconds here
@@ -92,6 +96,7 @@ impl Metric {
             M::HandshakeDuration | M::ConnectionDuration | M::Rtt => Instrument::Histogram,
             M::ConnectionsActive | M::QueueBytes | M::QueueRecords => Instrument::UpDownCounter,
             M::QueueCapacity
+            | M::ReloadFailed
             | M::ConnectionsTracked
             | M::SweepDuration
             | M::WindowEnd

@@ -95,7 +95,7 @@ pub mod span {
 }
 
 /// Every metric, in the order of the documents.
-pub const METRICS: [Metric; 32] = [
+pub const METRICS: [Metric; 34] = [
     Metric::FlowBytes,
     Metric::FlowPackets,
     Metric::ConnectionsOpened,
@@ -119,6 +119,8 @@ pub const METRICS: [Metric; 32] = [
     Metric::QueueCapacity,
     Metric::ExportRequests,
     Metric::ComponentRestarts,
+    Metric::Reloads,
+    Metric::ReloadFailed,
     Metric::ProbeRuns,
     Metric::ProbeRunTime,
     Metric::ConnectionsTracked,
@@ -256,6 +258,7 @@ fn of_plain(attr: &Attr) -> &str {
 /// How a metric is called and counted outside.
 #[must_use]
 #[rustfmt::skip] // a table: one metric, two lines
+#[expect(clippy::too_many_lines, reason = "a table: one metric, two lines")]
 pub fn metric(metric: Metric) -> MetricName {
     use Metric as M;
     let (name, unit, prometheus, description) = match metric {
@@ -305,6 +308,10 @@ pub fn metric(metric: Metric) -> MetricName {
             "Requests to a backend, by what became of them."),
         M::ComponentRestarts => ("tapetum.component.restarts", "{restart}", "tapetum_component_restarts_total",
             "Tasks of a component that were started again after they had failed."),
+        M::Reloads => ("tapetum.reloads", "{reload}", "tapetum_reloads_total",
+            "How often the file was read again, by what became of it."),
+        M::ReloadFailed => ("tapetum.reload.failed", "1", "tapetum_reload_failed",
+            "1 while the file is not what runs because it was not taken."),
         M::ProbeRuns => ("tapetum.probe.runs", "{run}", "tapetum_probe_runs_total",
             "Runs of a kernel program."),
         M::ProbeRunTime => ("tapetum.probe.run_time", "s", "tapetum_probe_run_time_seconds_total",

@@ -200,6 +200,16 @@ impl Account {
         debug_assert!(tally.balances(), "{}: {tally:?}", self.component);
     }
 
+    /// Whether it is the line of this component.
+    pub(crate) fn is_of(&self, kind: Kind, component: &str, pipeline: Option<&str>) -> bool {
+        self.kind == kind && self.is_named(Some(component), pipeline)
+    }
+
+    /// Whether the metrics of its component carry these labels.
+    pub(crate) fn is_named(&self, component: Option<&str>, pipeline: Option<&str>) -> bool {
+        component == Some(&*self.component) && pipeline == self.pipeline.as_deref()
+    }
+
     pub(crate) fn held(&self) -> u64 {
         self.lock().tally.held
     }

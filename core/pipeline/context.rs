@@ -27,7 +27,7 @@ pub struct Context {
 }
 
 /// What is the same for all components of a process.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct ServiceInfo {
     /// `k8s.cluster.name`; empty if not given.
     pub cluster: String,
@@ -207,6 +207,20 @@ impl Telemetry {
             .collect();
         points.sort_by_key(|point| point.metric);
         points
+    }
+
+    /// Forgets the series of components and pipelines for which `keep` is false.
+    pub(crate) fn retain(&self, keep: impl Fn(Option<&str>, Option<&str>) -> bool) {
+        self.lock().retain(|series| {
+            let label = |wanted: &Attr| {
+                let mut all = series.attributes.0.iter();
+                all.find_map(|(attr, value)| match value {
+                    Value::Text(text) if attr == wanted => Some(&**text),
+                    _ => None,
+                })
+            };
+            keep(label(&Attr::Component), label(&Attr::Pipeline))
+        });
     }
 
     fn attributes(&self, labels: &[(Attr, &str)]) -> Arc<Attributes> {

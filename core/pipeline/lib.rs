@@ -30,7 +30,7 @@ pub use component::{
     Serve,
 };
 pub use context::{Clock, Context, Counter, Gauge, Health, Now, ServiceInfo, Telemetry};
-pub use engine::{Engine, Options, Readiness, Render, Report, Running, StartError};
+pub use engine::{Engine, Options, Readiness, Reloaded, Render, Report, Running, StartError};
 pub use graph::{Budget, BudgetLine, GraphProblem, Place};
 pub use listener::{Listener, Listeners};
 pub use outlet::{Answer, Outlet, Pressure, Scrape, Stop};

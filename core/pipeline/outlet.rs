@@ -1,21 +1,25 @@
 //! The places where a component meets the engine: hand-over, scrape and stop.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tapetum_model::Batch;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::books::{Account, Posting};
+use crate::engine::Change;
 use crate::queue::{Door, Permit};
 use crate::{Kind, Telemetry};
 
 /// Where a receiver hands over. One place a pipeline, each of one batch: a receiver waits for the
 /// outcome, so pressure reaches it without a queue in between. Dropping it ends the stream.
 pub struct Outlet {
-    pub(crate) ways: Vec<Way>,
-    pub(crate) pressure: watch::Receiver<Pressure>,
+    pub(crate) ways: Ways,
 }
+
+/// The ways out of one receiver; a reload exchanges them, and whoever hands over meanwhile waits.
+#[derive(Clone)]
+pub(crate) struct Ways(Arc<watch::Sender<Option<Arc<[Way]>>>>);
 
 /// The way into one pipeline.
 #[derive(Clone)]
@@ -32,11 +36,13 @@ pub(crate) enum Request {
     Take(Handover),
     /// To give what it holds to the exporter that collects; see [`Scrape`].
     Give {
-        exporter: usize,
+        exporter: Arc<str>,
         answer: oneshot::Sender<Vec<Batch>>,
     },
     /// To begin anew: who told it of what goes on has forgotten all of it.
     Renew,
+    /// To go on with other components.
+    Change(Box<Change>),
 }
 
 /// A batch on its way into a pipeline, and where its outcome is awaited.
@@ -81,11 +87,57 @@ pub struct Stop(pub(crate) watch::Receiver<bool>);
 /// those pipelines had received before.
 #[derive(Clone)]
 pub struct Scrape {
-    pub(crate) exporter: usize,
-    /// Weak: an exporter that may still ask does not keep a pipeline from ending.
-    pub(crate) pipelines: Vec<mpsc::WeakSender<Request>>,
+    pub(crate) exporter: Arc<str>,
+    /// Those that end in it now.
+    pub(crate) pipelines: Asked,
     /// Of a scrape that belongs to no graph.
     pub(crate) own: Option<mpsc::Sender<Request>>,
+}
+
+/// The pipelines that an exporter asks; a reload exchanges them.
+///
+/// Weak: an exporter that may still ask does not keep a pipeline from ending.
+#[derive(Clone, Default)]
+pub(crate) struct Asked(Arc<RwLock<Vec<mpsc::WeakSender<Request>>>>);
+
+impl Asked {
+    pub(crate) fn set(&self, pipelines: Vec<mpsc::WeakSender<Request>>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = pipelines;
+    }
+
+    fn now(&self) -> Vec<mpsc::WeakSender<Request>> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl Ways {
+    pub(crate) fn new(ways: Vec<Way>) -> Self {
+        Self(Arc::new(watch::Sender::new(Some(ways.into()))))
+    }
+
+    /// From now on; `None`: whoever hands over waits until they are known again.
+    pub(crate) fn set(&self, ways: Option<Vec<Way>>) {
+        self.0.send_replace(ways.map(Into::into));
+    }
+
+    async fn now(&self) -> Arc<[Way]> {
+        let mut ways = self.0.subscribe();
+        loop {
+            if let Some(ways) = ways.borrow_and_update().clone() {
+                return ways;
+            }
+            // It cannot be closed: its other end is here.
+            let _ = ways.changed().await;
+        }
+    }
+
+    /// What is known of them at once.
+    fn known(&self) -> Arc<[Way]> {
+        self.0.borrow().clone().unwrap_or_default()
+    }
 }
 
 impl Outlet {
@@ -106,21 +158,21 @@ impl Outlet {
             account: Account::open(&Telemetry::default(), Kind::Receiver, "", None),
         };
         Self {
-            ways: vec![way],
-            pressure: watch::channel(Pressure::None).1,
+            ways: Ways::new(vec![way]),
         }
     }
 
     /// Hands a batch over to every pipeline and waits for what became of it. Refused by one is
     /// refused by all, before any of them has touched it.
     pub async fn send(&self, batch: Batch) -> Answer {
+        let ways = self.ways.now().await;
         let admitted: Result<Vec<Vec<Permit>>, Duration> =
-            self.ways.iter().map(|way| way.door.admit(&batch)).collect();
+            ways.iter().map(|way| way.door.admit(&batch)).collect();
         let permits = match admitted {
             Ok(permits) => permits,
             Err(after) => {
                 let items = batch.items();
-                for way in &self.ways {
+                for way in ways.iter() {
                     way.account.post(&Posting {
                         taken: items,
                         refused: items,
@@ -130,10 +182,10 @@ impl Outlet {
                 return Answer::Refused { after };
             }
         };
-        let mut answers = Vec::with_capacity(self.ways.len());
-        let last = self.ways.len().saturating_sub(1);
+        let mut answers = Vec::with_capacity(ways.len());
+        let last = ways.len().saturating_sub(1);
         let mut whole = Some(batch);
-        for (at, (way, permits)) in self.ways.iter().zip(permits).enumerate() {
+        for (at, (way, permits)) in ways.iter().zip(permits).enumerate() {
             let copy = if at == last {
                 whole.take()
             } else {
@@ -145,7 +197,7 @@ impl Outlet {
                 batch,
                 permits,
                 account: Arc::clone(&way.account),
-                alone: self.ways.len() == 1,
+                alone: ways.len() == 1,
                 answer,
             };
             match way.place.send(Request::Take(handover)).await {
@@ -165,12 +217,14 @@ impl Outlet {
     /// How full the queues behind it are.
     #[must_use]
     pub fn pressure(&self) -> Pressure {
-        *self.pressure.borrow()
+        let ways = self.ways.known();
+        let levels = ways.iter().map(|way| way.door.pressure());
+        levels.max().unwrap_or_default()
     }
 
     /// Makes the pipelines behind it begin anew, after all that was handed over before.
     pub(crate) async fn renew(&self) {
-        for way in &self.ways {
+        for way in self.ways.now().await.iter() {
             // A pipeline that is gone remembers nothing.
             let _ = way.place.send(Request::Renew).await;
         }
@@ -180,7 +234,6 @@ impl Outlet {
     pub(crate) fn again(&self) -> Self {
         Self {
             ways: self.ways.clone(),
-            pressure: self.pressure.clone(),
         }
     }
 }
@@ -236,8 +289,8 @@ impl Scrape {
             }
         });
         Self {
-            exporter: 0,
-            pipelines: Vec::new(),
+            exporter: "".into(),
+            pipelines: Asked::default(),
             own: Some(place),
         }
     }
@@ -245,11 +298,12 @@ impl Scrape {
     /// Everything that the pipelines behind it hold, now.
     pub async fn collect(&self) -> Vec<Batch> {
         let mut batches = Vec::new();
-        let pipelines = self.pipelines.iter().map(mpsc::WeakSender::upgrade);
+        let pipelines = self.pipelines.now().into_iter();
+        let pipelines = pipelines.map(|pipeline| pipeline.upgrade());
         for pipeline in pipelines.chain([self.own.clone()]).flatten() {
             let (answer, outcome) = oneshot::channel();
             let request = Request::Give {
-                exporter: self.exporter,
+                exporter: Arc::clone(&self.exporter),
                 answer,
             };
             if pipeline.send(request).await.is_ok() {
@@ -271,16 +325,13 @@ mod tests {
     #[tokio::test]
     async fn what_no_pipeline_takes_any_more_is_counted() {
         let outlet = Outlet::to(|_| Answer::Accepted);
-        let account = Arc::clone(&outlet.ways[0].account);
+        let first = outlet.ways.known()[0].clone();
+        let account = Arc::clone(&first.account);
         let (place, requests) = mpsc::channel(1);
         drop(requests);
-        let closed = Way {
-            place,
-            ..outlet.ways[0].clone()
-        };
+        let closed = Way { place, ..first };
         let outlet = Outlet {
-            ways: vec![closed],
-            pressure: outlet.pressure.clone(),
+            ways: Ways::new(vec![closed]),
         };
         let batch = Batch {
             payload: Payload::Otlp(tapetum_model::Otlp {

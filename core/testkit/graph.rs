@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tapetum_pipeline::{
-    Component, Full, GraphSpec, Instance, Options, PipelineSpec, QueueSpec, RetrySpec, ServiceSpec,
-    Settings,
+    Component, Full, GraphSpec, Instance, Kind, Options, PipelineSpec, QueueSpec, RetrySpec,
+    ServiceSpec, Settings,
 };
 
 use crate::registry::number;
@@ -82,9 +82,9 @@ impl Graph {
         settings: Settings,
     ) -> Self {
         let instances = match component.kind() {
-            tapetum_pipeline::Kind::Receiver => &mut self.0.receivers,
-            tapetum_pipeline::Kind::Processor => &mut self.0.processors,
-            tapetum_pipeline::Kind::Exporter => &mut self.0.exporters,
+            Kind::Receiver => &mut self.0.receivers,
+            Kind::Processor => &mut self.0.processors,
+            Kind::Exporter => &mut self.0.exporters,
         };
         instances.push(instance(id, component, settings));
         self
@@ -117,6 +117,26 @@ impl Graph {
             .last_mut()
             .expect("an exporter before its retry");
         last.retry.give_up = after;
+        self
+    }
+
+    /// Makes a component of the same script another one: nothing but a key that nobody reads differs.
+    ///
+    /// # Panics
+    /// If there is none of this name.
+    #[must_use]
+    pub fn vary(mut self, kind: Kind, id: &str, variant: i64) -> Self {
+        let instances = match kind {
+            Kind::Receiver => &mut self.0.receivers,
+            Kind::Processor => &mut self.0.processors,
+            Kind::Exporter => &mut self.0.exporters,
+        };
+        let mut instances = instances.iter_mut();
+        let instance = instances.find(|instance| instance.id == id);
+        let instance = instance.expect("a component of this name");
+        let mut table = instance.settings.table().clone();
+        table.insert("variant".to_owned(), toml::Value::Integer(variant));
+        instance.settings = Settings::new(table);
         self
     }
 

@@ -6,6 +6,7 @@ mod doctor;
 mod ends;
 mod help;
 mod metrics;
+mod reloaded;
 mod schema;
 mod shipped;
 mod started;

@@ -11,12 +11,12 @@ use tapetum_otlp::names::{METRICS, metric};
 
 use crate::run;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An agent and its log. Ends it however the test ends.
-struct Started {
-    agent: Child,
-    log: tempfile::NamedTempFile,
+pub(crate) struct Started {
+    pub(crate) agent: Child,
+    pub(crate) log: tempfile::NamedTempFile,
 }
 
 impl Drop for Started {
@@ -93,7 +93,7 @@ fn a_second_signal_does_not_wait() {
     );
 }
 
-fn terminate(started: &Started) {
+pub(crate) fn terminate(started: &Started) {
     let pid = started.agent.id().to_string();
     let told = Command::new("kill").args(["-TERM", &pid]).status();
     assert!(told.expect("kill").success());
@@ -119,7 +119,7 @@ fn judge_page(file: &str, page: &str) {
     assert!(page.contains("tapetum_records_in_total{"), "{file}: {page}");
 }
 
-fn missing() -> Option<String> {
+pub(crate) fn missing() -> Option<String> {
     let doctor = run(&["doctor"]);
     if doctor.status.code() != Some(0) {
         let told = String::from_utf8_lossy(&doctor.stdout).into_owned();
@@ -136,7 +136,7 @@ fn missing() -> Option<String> {
 }
 
 /// The shell becomes the agent: its process id is the agent's.
-fn start(file: &str) -> Started {
+pub(crate) fn start(file: &str) -> Started {
     let log = tempfile::NamedTempFile::new().expect("a file for its log");
     let script = "ip link set lo up && exec \"$0\" run -c \"$1\"";
     let agent = Command::new("unshare")
@@ -160,7 +160,7 @@ fn start(file: &str) -> Started {
 }
 
 /// Asks the admin server, from inside.
-fn ask(pid: u32, path: &str) -> Output {
+pub(crate) fn ask(pid: u32, path: &str) -> Output {
     let url = format!("http://127.0.0.1:9465{path}");
     Command::new("nsenter")
         .args(["--net", "--target", &pid.to_string()])
@@ -169,7 +169,7 @@ fn ask(pid: u32, path: &str) -> Output {
         .expect("nsenter and curl")
 }
 
-fn until_ready(file: &str, started: &mut Started) {
+pub(crate) fn until_ready(file: &str, started: &mut Started) {
     let deadline = Instant::now() + PATIENCE;
     while !ask(started.agent.id(), "/readyz").status.success() {
         let ended = started.agent.try_wait().expect("its state");

@@ -30,6 +30,14 @@ pub(super) struct Stage {
     untold: Loss,
 }
 
+/// A processor of a chain that goes on with other ones.
+pub(super) enum Next {
+    /// It is in the chain already, at this place.
+    Kept(usize),
+    /// It is new.
+    Made(Box<Stage>),
+}
+
 /// What came out of a chain.
 #[derive(Default)]
 pub(super) struct Passed {
@@ -72,6 +80,43 @@ impl Chain {
     pub(super) fn renew(&mut self) -> Vec<Batch> {
         let rest = self.flush(Flush::Drain);
         self.stages.iter_mut().for_each(Stage::renew);
+        rest
+    }
+
+    /// Goes on with other processors. Those that go are flushed before, through all that come behind them;
+    /// what comes out is for the exporters of before.
+    pub(super) fn exchange(&mut self, next: Vec<Next>) -> Vec<Batch> {
+        let stays = |at: usize| {
+            next.iter()
+                .any(|one| matches!(one, Next::Kept(kept) if *kept == at))
+        };
+        let going: Vec<usize> = (0..self.stages.len()).filter(|at| !stays(*at)).collect();
+        let mut rest = Vec::new();
+        for at in &going {
+            let now = self.clock.now();
+            let mut passed = Passed::default();
+            self.stages[*at].flush(Flush::Drain, now, &mut passed);
+            rest.extend(self.run(passed.batches, at + 1).batches);
+        }
+        let mut untold = Loss::default();
+        for at in going {
+            self.stages[at].discard("restarting");
+            untold.add(&mem::take(&mut self.stages[at].untold));
+        }
+        let mut before: Vec<Option<Stage>> =
+            mem::take(&mut self.stages).into_iter().map(Some).collect();
+        self.stages = next
+            .into_iter()
+            .filter_map(|one| match one {
+                Next::Kept(at) => before.get_mut(at)?.take(),
+                Next::Made(stage) => Some(*stage),
+            })
+            .collect();
+        if let Some(batch) = rest.first_mut() {
+            batch.loss.add(&untold);
+        } else if let Some(stage) = self.stages.first_mut() {
+            stage.untold.add(&untold);
+        }
         rest
     }
 

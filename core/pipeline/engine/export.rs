@@ -1,9 +1,11 @@
 //! The task of one exporter that is sent to: takes from its queue, sends, retries, counts.
 
-use std::sync::Arc;
+use std::mem;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tapetum_model::{Attr, Metric};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
@@ -13,7 +15,7 @@ use crate::queue::Front;
 use crate::random::Random;
 use crate::retry::Retry;
 use crate::seldom::Seldom;
-use crate::{Counter, Encoded, Export, Exporter, Outcome, RetrySpec, Stop, Telemetry};
+use crate::{Counter, Encode, Encoded, Export, Exporter, Outcome, RetrySpec, Stop, Telemetry};
 
 /// What sends for one exporter.
 pub(super) struct Sender {
@@ -28,6 +30,23 @@ pub(super) struct Sender {
     /// A stop is under way: whoever waits tries once more at once.
     pub(super) draining: Stop,
     pub(super) log: Seldom,
+    pub(super) exchange: Arc<Exchange>,
+}
+
+/// Where a changed exporter waits to take the place of the one that sends: its queue stays, and so does what
+/// waits in it. One that nobody has taken yet makes way for a newer one.
+#[derive(Default)]
+pub(super) struct Exchange {
+    waiting: Mutex<Option<Box<Replacement>>>,
+    came: Notify,
+}
+
+/// A changed exporter.
+pub(super) struct Replacement {
+    pub(super) maker: Maker,
+    pub(super) ward: Ward,
+    pub(super) encode: Box<dyn Encode>,
+    pub(super) export: Box<dyn Export>,
 }
 
 /// `tapetum.export.requests`, by what became of them.
@@ -44,10 +63,31 @@ enum End {
     Drained,
     /// The encoder failed.
     Broken,
+    /// Another exporter waits to take over.
+    Exchanged,
 }
 
 /// The longest wait between two tries while a stop is under way: its time is short.
 const DRAIN_WAIT: Duration = Duration::from_secs(1);
+
+impl Exchange {
+    pub(super) fn give(&self, replacement: Replacement) {
+        *self.lock() = Some(Box::new(replacement));
+        self.came.notify_one();
+    }
+
+    fn take(&self) -> Option<Box<Replacement>> {
+        self.lock().take()
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.lock().is_some()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Box<Replacement>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Requests {
     pub(super) fn new(telemetry: &Telemetry) -> Self {
@@ -79,6 +119,13 @@ impl Sender {
         loop {
             let why = match caught_while(self.send_all(&mut *export)).await {
                 Ok(End::Drained) => return,
+                Ok(End::Exchanged) => {
+                    if let Some(anew) = self.exchange() {
+                        let before = mem::replace(&mut export, anew);
+                        let _ = caught(|| drop(before));
+                    }
+                    continue;
+                }
                 Ok(End::Broken) => "its encoder panicked".to_owned(),
                 Err(panicked) => {
                     self.front.lose("panic");
@@ -99,20 +146,29 @@ impl Sender {
             let message = tokio::select! {
                 biased;
                 () = self.front.broken.notified() => None,
+                () = self.exchange.came.notified() => None,
                 message = self.front.queue.next() => match message {
                     Some(message) => Some(message),
                     None => return End::Drained,
                 },
             };
-            if self.front.is_broken() {
-                return End::Broken;
+            if let Some(end) = self.interrupted() {
+                return end;
             }
             if let Some(message) = message
                 && !self.deliver(export, message).await
             {
-                return End::Broken;
+                return self.interrupted().unwrap_or(End::Broken);
             }
         }
+    }
+
+    /// Why sending has to end although there may be something to send.
+    fn interrupted(&self) -> Option<End> {
+        if self.exchange.is_waiting() {
+            return Some(End::Exchanged);
+        }
+        self.front.is_broken().then_some(End::Broken)
     }
 
     /// Sends one message until its fate is known; `false`: interrupted, it stays at the head.
@@ -160,12 +216,30 @@ impl Sender {
         }
     }
 
-    /// Waits; `false`: the encoder failed meanwhile.
+    /// Takes the exporter that waits into use.
+    fn exchange(&mut self) -> Option<Box<dyn Export>> {
+        let replacement = self.exchange.take()?;
+        let Replacement {
+            maker,
+            ward,
+            encode,
+            export,
+        } = *replacement;
+        self.retry = maker.instance.retry;
+        self.maker = maker;
+        self.ward = ward;
+        self.front.install(encode);
+        self.front.again_at(None);
+        Some(export)
+    }
+
+    /// Waits; `false`: the encoder failed meanwhile, or another exporter takes over.
     async fn pause(&mut self, wait: Duration) -> bool {
         let was_draining = self.draining.requested();
         tokio::select! {
             biased;
             () = self.front.broken.notified() => !self.front.is_broken(),
+            () = self.exchange.came.notified() => !self.exchange.is_waiting(),
             () = self.draining.wait(), if !was_draining => true,
             () = sleep(wait) => true,
         }
@@ -209,7 +283,11 @@ impl Sender {
             tokio::select! {
                 biased;
                 () = self.front.queue.done() => return None,
+                () = self.exchange.came.notified() => {}
                 () = sleep(wait) => {}
+            }
+            if let Some(anew) = self.exchange() {
+                return Some(anew);
             }
             match self.maker.exporter() {
                 Ok(Exporter::Push { encode, export }) => {

@@ -4,13 +4,17 @@
 //! be made leaves nothing behind. Exporters run before pipelines, pipelines before receivers; a stop
 //! goes the way of the flow.
 
+mod apply;
 mod build;
 mod chain;
 mod export;
+mod ledger;
 mod options;
 mod owed;
+mod parts;
 mod pipeline;
 mod readiness;
+mod reload;
 mod running;
 mod stop;
 mod ward;
@@ -19,16 +23,21 @@ mod wire;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tracing::info;
 
 pub use options::{Options, Render, StartError};
 pub use readiness::Readiness;
+pub use reload::Reloaded;
 pub use running::Running;
 pub use stop::Report;
 
+pub(crate) use pipeline::Change;
 pub(crate) use running::State;
 
-use crate::{GraphSpec, Listeners, ServiceInfo, Size, Telemetry};
+use crate::{GraphSpec, Listeners, ServiceInfo, Size, Telemetry, admin};
+use parts::Parts;
+use running::Admin;
 
 /// Starts graphs.
 #[derive(Debug)]
@@ -45,45 +54,33 @@ impl Engine {
         if !problems.is_empty() {
             return Err(StartError::Graph(problems));
         }
-        let budget = spec.budget();
         let lent = Lent {
-            service: Arc::new(ServiceInfo {
-                cluster: spec.service.cluster.clone(),
-                data_dir: spec.service.data_dir.clone(),
-                trace_key: spec.service.trace_key.clone(),
-                node: options.node.clone(),
-                host: options.host.clone(),
-                instance: options.instance.clone(),
-                version: options.version,
-            }),
+            service: Arc::new(service_info(&spec, &options)),
             telemetry: Telemetry::default(),
             listeners: Listeners::default(),
             options,
+            anew: false,
         };
         let service = spec.service.clone();
-        let listener = match &*service.admin {
-            "" => None,
-            address => {
-                let listener = TcpListener::bind(address).await;
-                Some(listener.map_err(|why| StartError::Admin {
-                    address: address.to_owned(),
-                    why,
-                })?)
-            }
+        let listener = listen(&service.admin).await?;
+        budget(&spec)?;
+        let plan = build::plan(spec, &lent, &Parts::default())?;
+        let mut running = Running {
+            state: Arc::new(State::new(&lent)),
+            lent,
+            service,
+            parts: Parts::default(),
+            cutting: watch::Sender::new(false),
+            admin: None,
+            alive: Arc::new(watch::Sender::new(0)),
+            exporters_made: 0,
         };
-        if let Some(sentence) = budget.excess(service.memory_bytes) {
-            return Err(StartError::Memory(sentence));
-        }
-        for line in &budget.lines {
-            info!(what = %line.what, bytes = line.bytes(), "budget");
-        }
-        info!(
-            total_bytes = budget.total_bytes(),
-            memory = %Size(service.memory_bytes),
-            "the pipelines fit into the budget"
-        );
-        let built = build::build(spec, &lent)?;
-        Ok(wire::wire(built, lent, &service, listener))
+        running.reloads_are_counted();
+        // A start is a reload of nothing.
+        running.apply(plan).await;
+        running.serve_admin(listener);
+        running.shown();
+        Ok(running)
     }
 }
 
@@ -93,4 +90,61 @@ struct Lent {
     telemetry: Telemetry,
     listeners: Listeners,
     options: Options,
+    /// Something of it differs from before: no component can be kept.
+    anew: bool,
+}
+
+impl Running {
+    fn serve_admin(&mut self, listener: Option<TcpListener>) {
+        let before = self.admin.take();
+        self.admin = listener.map(|listener| Admin {
+            address: listener.local_addr().ok(),
+            task: tokio::spawn(admin::serve(listener, Arc::clone(&self.state))),
+        });
+        if let Some(before) = before {
+            before.task.abort();
+        }
+    }
+}
+
+fn service_info(spec: &GraphSpec, options: &Options) -> ServiceInfo {
+    ServiceInfo {
+        cluster: spec.service.cluster.clone(),
+        data_dir: spec.service.data_dir.clone(),
+        trace_key: spec.service.trace_key.clone(),
+        node: options.node.clone(),
+        host: options.host.clone(),
+        instance: options.instance.clone(),
+        version: options.version,
+    }
+}
+
+async fn listen(address: &str) -> Result<Option<TcpListener>, StartError> {
+    if address.is_empty() {
+        return Ok(None);
+    }
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(why) => Err(StartError::Admin {
+            address: address.to_owned(),
+            why,
+        }),
+    }
+}
+
+/// Refuses what does not fit, and says what the rest can take.
+fn budget(spec: &GraphSpec) -> Result<(), StartError> {
+    let budget = spec.budget();
+    if let Some(sentence) = budget.excess(spec.service.memory_bytes) {
+        return Err(StartError::Memory(sentence));
+    }
+    for line in &budget.lines {
+        info!(what = %line.what, bytes = line.bytes(), "budget");
+    }
+    info!(
+        total_bytes = budget.total_bytes(),
+        memory = %Size(spec.service.memory_bytes),
+        "the pipelines fit into the budget"
+    );
+    Ok(())
 }

@@ -55,6 +55,12 @@ pub enum StartError {
         /// Why not.
         why: std::io::Error,
     },
+    /// Something differs that a process cannot change while it runs.
+    #[error("`{key}` cannot change while the process runs: start it anew")]
+    Fixed {
+        /// What.
+        key: &'static str,
+    },
     /// A component cannot be made.
     #[error("{} `{id}`: {why}", .kind.name())]
     Build {

@@ -42,6 +42,20 @@ impl Owed {
         self.weight = self.weight.and_then(|known| known.and(weight));
     }
 
+    /// From now on the queues are these; to one that is new nothing was promised.
+    pub(super) fn lead_to(&mut self, fronts: &[Arc<Front>]) {
+        let mut before = std::mem::take(&mut self.promised);
+        let of = |front: &Arc<Front>| {
+            let at = before.iter().position(|permit| permit.is_for(front));
+            at.map_or_else(|| Permit::none(front), |at| before.swap_remove(at))
+        };
+        self.promised = fronts.iter().map(of).collect();
+        self.came_out = vec![0; fronts.len()];
+        // What comes out goes to others than what came in was meant for.
+        self.weight = None;
+        self.touched = true;
+    }
+
     /// So many bytes come out for the `at`th queue, which is about to get them.
     pub(super) fn redeem(&mut self, at: usize, bytes: u64) {
         self.promised[at].redeem_part(bytes);

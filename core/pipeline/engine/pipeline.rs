@@ -6,7 +6,9 @@ use tapetum_model::Batch;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::chain::Chain;
+use tokio::sync::oneshot;
+
+use super::chain::{Chain, Next};
 use super::owed::Owed;
 use crate::books::{Account, Posting};
 use crate::outlet::{Handover, Request};
@@ -20,13 +22,23 @@ pub(super) struct Pipeline {
     pub(super) owed: Owed,
     /// The exporters that are sent to.
     pub(super) push: Vec<Arc<Front>>,
-    /// The exporters that ask, by their number in the graph.
-    pub(super) pull: Vec<(usize, Arc<Account>)>,
+    /// The exporters that ask, by their id.
+    pub(super) pull: Vec<(Arc<str>, Arc<Account>)>,
     pub(super) requests: mpsc::Receiver<Request>,
     /// `tapetum.window.end`
     pub(super) window_end: Gauge,
     /// The time for a stop is over.
     pub(super) cut: Stop,
+}
+
+/// What a pipeline goes on with.
+pub(crate) struct Change {
+    pub(super) chain: Vec<Next>,
+    pub(super) door: Arc<Door>,
+    pub(super) push: Vec<Arc<Front>>,
+    pub(super) pull: Vec<(Arc<str>, Arc<Account>)>,
+    /// Told when it does.
+    pub(super) done: oneshot::Sender<()>,
 }
 
 /// What may still be refused.
@@ -61,13 +73,14 @@ impl Pipeline {
                         let batches = self.chain.flush(Flush::Scrape);
                         let items = count(&batches);
                         if answer.send(batches).is_ok() {
-                            self.given(exporter, items);
+                            self.given(&exporter, items);
                         }
                     }
                     Some(Request::Renew) => {
                         let rest = self.chain.renew();
                         self.send(rest, None).await;
                     }
+                    Some(Request::Change(change)) => self.change(*change).await,
                     None => break,
                 },
             }
@@ -84,6 +97,18 @@ impl Pipeline {
         if self.chain.held() == 0 {
             self.owed.settle(&self.door, &self.push);
         }
+    }
+
+    /// Goes on with other processors and exporters, once the ones before have what those processors held.
+    async fn change(&mut self, change: Change) {
+        let rest = self.chain.exchange(change.chain);
+        self.send(rest, None).await;
+        self.owed.lead_to(&change.push);
+        self.door = change.door;
+        self.push = change.push;
+        self.pull = change.pull;
+        // Whoever started it may have stopped to wait.
+        let _ = change.done.send(());
     }
 
     async fn take(&mut self, handover: Handover) {
@@ -181,8 +206,8 @@ impl Pipeline {
         Ok(())
     }
 
-    fn given(&self, exporter: usize, items: u64) {
-        for (_, account) in self.pull.iter().filter(|(at, _)| *at == exporter) {
+    fn given(&self, exporter: &str, items: u64) {
+        for (_, account) in self.pull.iter().filter(|(id, _)| **id == *exporter) {
             account.post(&Posting {
                 taken: items,
                 out: items,

@@ -16,6 +16,7 @@ pub struct Readiness {
 }
 
 /// A component and all that is said of it.
+#[derive(Clone)]
 pub(super) struct Watched {
     pub(super) who: String,
     pub(super) healths: [Health; 2],

@@ -1,61 +1,59 @@
 //! A graph that runs: what can be asked of it.
 
 use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tapetum_model::{Attr, Batch, Loss, Metric, Origin, Payload, Point, UnixNanos, Window};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::Lent;
+use super::ledger::Ledger;
+use super::parts::Parts;
 use super::readiness::{Readiness, Watched, judge};
-use crate::books::{Account, Book, Books};
-use crate::outlet::Request;
-use crate::queue::Front;
-use crate::{Gauge, Telemetry};
+use super::{Lent, Render};
+use crate::books::Books;
+use crate::{Clock, Gauge, Health, ServiceSpec, Telemetry};
 
 /// A graph that runs. Dropping it stops everything at once, without a drain.
 pub struct Running {
     pub(super) state: Arc<State>,
-    pub(super) drain: Duration,
-    /// The switches, in the order in which a stop throws them.
-    pub(super) receiving: watch::Sender<bool>,
-    pub(super) draining: watch::Sender<bool>,
-    pub(super) serving: watch::Sender<bool>,
+    pub(super) lent: Lent,
+    pub(super) service: ServiceSpec,
+    pub(super) parts: Parts,
+    /// The time of a stop is over, also for what has left the graph.
     pub(super) cutting: watch::Sender<bool>,
-    /// Keep the pipelines open while receivers come and go.
-    pub(super) places: Vec<mpsc::Sender<Request>>,
-    pub(super) fronts: Vec<Arc<Front>>,
-    pub(super) receivers: Vec<Task>,
-    pub(super) pipelines: Vec<Task>,
-    pub(super) exporters: Vec<Task>,
-    pub(super) servers: Vec<Task>,
-    pub(super) admin: Option<JoinHandle<()>>,
-    pub(super) admin_address: Option<SocketAddr>,
+    pub(super) admin: Option<Admin>,
+    /// How many receivers have not come to the end of their stream.
     pub(super) alive: Arc<watch::Sender<usize>>,
+    /// How many exporters there have been: each has randomness of its own.
+    pub(super) exporters_made: u64,
 }
 
-/// A task, and what it is called in the log.
-pub(super) struct Task {
-    pub(super) who: String,
-    pub(super) handle: JoinHandle<()>,
+/// The admin server.
+pub(super) struct Admin {
+    pub(super) task: JoinHandle<()>,
+    pub(super) address: Option<SocketAddr>,
 }
 
 /// What is known of a graph from outside; shared with the admin server.
 pub(crate) struct State {
-    lent: Lent,
-    watched: Vec<Watched>,
-    accounts: Vec<Arc<Account>>,
+    pub(super) ledger: Ledger,
+    pub(super) telemetry: Telemetry,
+    clock: Arc<dyn Clock>,
     started: UnixNanos,
+    process_status: PathBuf,
     memory: Gauge,
+    /// What is said of the file that the graph is made of.
+    pub(super) file: Health,
+    shown: RwLock<Shown>,
 }
 
-impl Task {
-    pub(super) fn new(who: String, handle: JoinHandle<()>) -> Self {
-        Self { who, handle }
-    }
+/// What a reload exchanges.
+#[derive(Default)]
+struct Shown {
+    watched: Vec<Watched>,
+    render: Option<Render>,
 }
 
 impl Running {
@@ -68,7 +66,7 @@ impl Running {
     /// What became of every item so far. Each line balances.
     #[must_use]
     pub fn books(&self) -> Books {
-        self.state.books()
+        self.state.ledger.books()
     }
 
     /// The self-telemetry of now.
@@ -80,13 +78,13 @@ impl Running {
     /// The registry of the self-telemetry, for what runs beside the graph.
     #[must_use]
     pub fn telemetry(&self) -> Telemetry {
-        self.state.lent.telemetry.clone()
+        self.state.telemetry.clone()
     }
 
     /// Where the admin server listens.
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin_address
+        self.admin.as_ref().and_then(|admin| admin.address)
     }
 
     /// Waits until every receiver has come to the end of its stream.
@@ -98,44 +96,50 @@ impl Running {
 }
 
 impl State {
-    pub(super) fn new(lent: Lent, watched: Vec<Watched>, accounts: Vec<Arc<Account>>) -> Self {
+    pub(super) fn new(lent: &Lent) -> Self {
         let version = [(Attr::ServiceVersion, lent.options.version)];
         lent.telemetry.gauge(Metric::BuildInfo, &version).set(1);
         Self {
-            memory: lent.telemetry.gauge(Metric::ProcessMemory, &[]),
+            ledger: Ledger::new(lent.telemetry.clone()),
+            telemetry: lent.telemetry.clone(),
+            clock: Arc::clone(&lent.options.clock),
             started: lent.options.clock.now().unix,
-            lent,
-            watched,
-            accounts,
+            process_status: lent.options.process_status.clone(),
+            memory: lent.telemetry.gauge(Metric::ProcessMemory, &[]),
+            file: Health::default(),
+            shown: RwLock::default(),
         }
+    }
+
+    /// From now on these are asked how they are, and this writes their pages.
+    pub(super) fn show(&self, mut watched: Vec<Watched>, render: Option<Render>) {
+        watched.push(Watched {
+            who: "file".to_owned(),
+            healths: [self.file.clone(), Health::default()],
+        });
+        let mut shown = self.shown.write().unwrap_or_else(PoisonError::into_inner);
+        *shown = Shown { watched, render };
     }
 
     pub(crate) fn health(&self) -> Readiness {
-        judge(&self.watched, self.lent.options.clock.now().monotonic)
-    }
-
-    pub(super) fn books(&self) -> Books {
-        Books(
-            self.accounts
-                .iter()
-                .map(|account| account.book())
-                .collect::<Vec<Book>>(),
-        )
+        let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
+        judge(&shown.watched, self.clock.now().monotonic)
     }
 
     pub(super) fn metrics(&self) -> Vec<Point> {
-        if let Some(bytes) = resident_anonymous(&self.lent.options.process_status) {
+        if let Some(bytes) = resident_anonymous(&self.process_status) {
             self.memory.set(bytes);
         }
-        let now = self.lent.options.clock.now().unix;
-        self.lent.telemetry.points(self.started, now)
+        self.telemetry.points(self.started, self.clock.now().unix)
     }
 
     /// The page `/metrics` in the format that is asked for: content type and body.
     pub(crate) fn rendered(&self, accept: Option<&str>) -> Option<(String, Vec<u8>)> {
-        let render = self.lent.options.render.as_ref()?;
+        let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
+        let render = shown.render.clone();
+        drop(shown);
         let points = self.metrics();
-        let end = self.lent.options.clock.now().unix;
+        let end = self.clock.now().unix;
         let batch = Batch {
             payload: Payload::Points(points),
             window: Window {
@@ -145,7 +149,7 @@ impl State {
             loss: Loss::default(),
             origin: Origin::Flush,
         };
-        Some(render(&[batch], accept))
+        Some(render?(&[batch], accept))
     }
 }
 

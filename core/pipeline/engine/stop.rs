@@ -1,12 +1,15 @@
 //! The drain: in the order of the flow, within one deadline; what is left then is counted and said.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
-use super::running::{Running, Task};
+use super::parts::{End, Task};
+use super::running::Running;
 use crate::books::Books;
+use crate::queue::Front;
 
 /// What a stop left behind.
 #[derive(Clone, Debug, Default)]
@@ -22,49 +25,100 @@ pub struct Report {
 }
 
 /// Beyond the deadline: what is cut off still counts what it had.
-const GRACE: Duration = Duration::from_millis(500);
+pub(super) const GRACE: Duration = Duration::from_millis(500);
 
 impl Running {
     /// Stops in the order of the flow: receivers send what they hold and end, pipelines flush,
     /// queues are sent, exporters close. Ends within `service.drain`; at once if nothing is slow.
-    pub async fn stop(self) -> Report {
+    pub async fn stop(mut self) -> Report {
         let begun = Instant::now();
-        let deadline = begun + self.drain;
-        info!(drain = ?self.drain, "stops");
+        let drain = self.service.drain;
+        let deadline = begun + drain;
+        info!(?drain, "stops");
         let mut report = Report::default();
 
         // A receiver that hangs may not take the time of what is already in the queues.
-        self.receiving.send_replace(true);
-        end(self.receivers, begun + self.drain / 2, &mut report.cut_off).await;
-
-        drop(self.places);
-        self.draining.send_replace(true);
-        let pipelines = end_politely(self.pipelines, deadline).await;
-        for front in &self.fronts {
-            front.queue.close();
+        let (mut receivers, mut ways) = (Vec::new(), Vec::new());
+        for part in self.parts.receivers.drain(..) {
+            part.stop.send_replace(true);
+            receivers.push(part.task);
+            ways.push((part.stop, part.ways));
         }
-        let exporters = end_politely(self.exporters, deadline).await;
-        self.cutting.send_replace(true);
-        let grace = deadline.max(Instant::now()) + GRACE;
-        end(pipelines, grace, &mut report.cut_off).await;
-        end(exporters, grace, &mut report.cut_off).await;
+        end(receivers, begun + drain / 2, &mut report.cut_off).await;
+        ways.iter().for_each(|(_, ways)| ways.set(Some(Vec::new())));
 
-        self.serving.send_replace(true);
-        end(self.servers, grace, &mut report.cut_off).await;
-        for front in &self.fronts {
-            let items = front.abandon("drain");
-            if items > 0 {
-                warn!(exporter = %front.id, items, "the time to stop is over: what was left in the queue is dropped");
-                report.left.push((front.id.to_string(), items));
+        let (mut pipelines, mut senders, mut servers) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut fronts, mut cuts, mut drains, mut stops) =
+            (Vec::new(), vec![self.cutting], Vec::new(), Vec::new());
+        for part in self.parts.pipelines.drain(..) {
+            cuts.push(part.cut);
+            pipelines.push(part.task);
+        }
+        for part in self.parts.exporters.drain(..) {
+            match part.end {
+                End::Sent(sent) => {
+                    fronts.push(sent.front);
+                    cuts.push(sent.cut);
+                    drains.push(sent.drain);
+                    senders.push(sent.task);
+                }
+                End::Asked(asker) => {
+                    stops.push(asker.stop);
+                    servers.push(asker.task);
+                }
             }
         }
+        throw(&drains);
+        let pipelines = end_politely(pipelines, deadline).await;
+        for front in &fronts {
+            front.queue.close();
+        }
+        let senders = end_politely(senders, deadline).await;
+        let mut leaving = self.parts.leaving;
+        for task in &mut leaving {
+            if timeout_at(deadline, &mut *task).await.is_err() {
+                break;
+            }
+        }
+        throw(&cuts);
+        let grace = deadline.max(Instant::now()) + GRACE;
+        end(pipelines, grace, &mut report.cut_off).await;
+        end(senders, grace, &mut report.cut_off).await;
+
+        throw(&stops);
+        end(servers, grace, &mut report.cut_off).await;
+        for task in leaving {
+            if !task.is_finished() {
+                report.left.extend(task.await.unwrap_or_default());
+            }
+        }
+        report.left.extend(abandon(&fronts));
         if let Some(admin) = self.admin {
-            admin.abort();
+            admin.task.abort();
         }
         report.took = begun.elapsed();
-        report.books = self.state.books();
+        report.books = self.state.ledger.books();
         info!(took = ?report.took, "has stopped");
         report
+    }
+}
+
+/// Counts what queues still hold at the deadline; how much that is, by exporter.
+fn abandon(fronts: &[Arc<Front>]) -> Vec<(String, u64)> {
+    let mut left = Vec::new();
+    for front in fronts {
+        let items = front.abandon("drain");
+        if items > 0 {
+            warn!(exporter = %front.id, items, "the time to stop is over: what was left in the queue is dropped");
+            left.push((front.id.to_string(), items));
+        }
+    }
+    left
+}
+
+fn throw(switches: &[tokio::sync::watch::Sender<bool>]) {
+    for switch in switches {
+        switch.send_replace(true);
     }
 }
 
@@ -80,7 +134,7 @@ async fn end_politely(tasks: Vec<Task>, deadline: Instant) -> Vec<Task> {
 }
 
 /// Waits for tasks until `deadline` and cuts off those that are not done.
-async fn end(tasks: Vec<Task>, deadline: Instant, cut_off: &mut Vec<String>) {
+pub(super) async fn end(tasks: Vec<Task>, deadline: Instant, cut_off: &mut Vec<String>) {
     for task in end_politely(tasks, deadline).await {
         warn!(task = %task.who, "did not end in time and is cut off");
         task.handle.abort();

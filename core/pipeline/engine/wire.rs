@@ -1,49 +1,28 @@
-//! Joins what was built and sets it going: exporters, then pipelines, then receivers.
+//! Sets what was made going: one task an exporter, a pipeline, a receiver.
 
 use std::mem;
 use std::sync::Arc;
 
 use tapetum_model::{Attr, Metric, Signal};
-use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::Lent;
-use super::build::{Built, Made};
-use super::chain::{Chain, Stage};
-use super::export::{Requests, Sender};
+use super::build::{Chained, Planned};
+use super::chain::{Chain, Next, Stage};
+use super::export::{Exchange, Replacement, Requests, Sender};
 use super::owed::Owed;
+use super::parts::{Asker, End, ExporterPart, PipelinePart, ReceiverPart, Sent, StagePart, Task};
 use super::pipeline::Pipeline;
 use super::readiness::Watched;
-use super::running::{Running, State, Task};
-use super::ward::{Maker, Ward};
-use crate::admin;
+use super::running::Running;
+use super::ward::Maker;
 use crate::books::Account;
 use crate::component::{Exporter, Receiver};
-use crate::outlet::{Request, Way};
-use crate::queue::{Board, Door, Front};
+use crate::outlet::{Asked, Request, Way, Ways};
+use crate::queue::{Door, Front};
 use crate::random::Random;
 use crate::seldom::Seldom;
-use crate::{
-    Export, Gives, Kind, Outlet, PipelineSpec, Pressure, Scrape, Serve, ServiceSpec, Stop,
-};
-
-/// What grows while a graph is wired.
-struct Wiring {
-    lent: Lent,
-    specs: Vec<PipelineSpec>,
-    /// Ids of the exporters, by their number.
-    exporters: Vec<String>,
-    watched: Vec<Watched>,
-    accounts: Vec<Arc<Account>>,
-    /// By pipeline.
-    places: Vec<mpsc::Sender<Request>>,
-    doors: Vec<Arc<Door>>,
-    /// By exporter: of those that are sent to, and of those that ask.
-    fronts: Vec<Option<Arc<Front>>>,
-    pulls: Vec<Option<Arc<Account>>>,
-    cut: Stop,
-}
+use crate::{Encode, Export, Gives, Instance, Kind, Outlet, PipelineSpec, Scrape, Serve, Stop};
 
 /// The reasons for a loss that there are, said from the start.
 const LOST_AT_DOORS: [&str; 2] = ["drain", "stopped"];
@@ -61,269 +40,251 @@ const LOST_BY_EXPORTERS: [&str; 10] = [
     "drain",
 ];
 
-pub(super) fn wire(
-    built: Built,
-    lent: Lent,
-    service: &ServiceSpec,
-    listener: Option<TcpListener>,
-) -> Running {
-    let (receiving, receivers_stop) = Stop::channel();
-    let (draining, drain) = Stop::channel();
-    let (serving, serve_stop) = Stop::channel();
-    let (cutting, cut) = Stop::channel();
-    let (mut wiring, requests) = Wiring::new(&built, lent, cut);
-    let behind = built.receivers.iter();
-    let behind = behind.map(|(maker, _)| wiring.behind(&maker.instance.id));
-    let (board, pressures) = Board::new(built.exporters.len(), behind.collect::<Vec<_>>());
+/// The exporters at the end of a pipeline: those that are sent to, and those that ask.
+pub(super) type Ends = (Vec<Arc<Front>>, Vec<(Arc<str>, Arc<Account>)>);
 
-    let board = Arc::new(board);
-    let (mut exporters, mut servers) = (Vec::new(), Vec::new());
-    for (at, (maker, exporter)) in built.exporters.into_iter().enumerate() {
-        match exporter {
-            Exporter::Push { encode, export } => {
-                let front = wiring.front(&maker, encode, &board, at);
-                exporters.push(wiring.exporter(maker, export, front, at, &drain));
-            }
-            Exporter::Pull(serve) => servers.push(wiring.server(maker, serve, at, &serve_stop)),
-        }
-    }
-    let pipelines = built.pipelines.into_iter().zip(requests);
-    let pipelines = pipelines
-        .map(|((spec, chain), requests)| wiring.pipeline(&spec, chain, requests))
-        .collect();
-    let alive = Arc::new(watch::Sender::new(built.receivers.len()));
-    let mut receivers = Vec::new();
-    for ((maker, receiver), pressure) in built.receivers.into_iter().zip(pressures) {
-        let outlet = wiring.outlet(&maker.instance.id, pressure);
-        receivers.push(wiring.receiver(maker, receiver, outlet, &receivers_stop, &alive));
+impl Running {
+    fn account(&self, kind: Kind, id: &str, pipeline: Option<&str>) -> Arc<Account> {
+        self.state.ledger.open(kind, id, pipeline)
     }
 
-    let state = State::new(wiring.lent, wiring.watched, wiring.accounts);
-    let state = Arc::new(state);
-    let address = listener.as_ref().map(TcpListener::local_addr);
-    Running {
-        admin: listener.map(|listener| tokio::spawn(admin::serve(listener, Arc::clone(&state)))),
-        admin_address: address.and_then(Result::ok),
-        state,
-        drain: service.drain,
-        receiving,
-        draining,
-        serving,
-        cutting,
-        places: wiring.places,
-        fronts: wiring.fronts.into_iter().flatten().collect(),
-        receivers,
-        pipelines,
-        exporters,
-        servers,
-        alive,
-    }
-}
-
-impl Wiring {
-    fn new(built: &Built, lent: Lent, cut: Stop) -> (Self, Vec<mpsc::Receiver<Request>>) {
-        let specs: Vec<PipelineSpec> = built
-            .pipelines
-            .iter()
-            .map(|(spec, _)| spec.clone())
-            .collect();
-        let exporters = built.exporters.iter();
-        let (places, requests) = specs.iter().map(|_| mpsc::channel(1)).unzip();
-        let wiring = Self {
-            lent,
-            specs,
-            exporters: exporters
-                .map(|(maker, _)| maker.instance.id.clone())
-                .collect(),
-            watched: Vec::new(),
-            accounts: Vec::new(),
-            places,
-            doors: Vec::new(),
-            fronts: Vec::new(),
-            pulls: Vec::new(),
-            cut,
-        };
-        (wiring, requests)
-    }
-
-    /// The numbers of the exporters that a receiver's batches can reach.
-    fn behind(&self, receiver: &String) -> Vec<usize> {
-        let reaches = |exporter: &String| {
-            let mut specs = self.specs.iter();
-            specs.any(|spec| spec.receivers.contains(receiver) && spec.exporters.contains(exporter))
-        };
-        let numbers = 0..self.exporters.len();
-        numbers.filter(|at| reaches(&self.exporters[*at])).collect()
-    }
-
-    fn ward(&mut self, maker: &Maker, kind: Kind, pipeline: Option<&str>) -> Ward {
-        let ward = maker.ward(kind, pipeline);
-        self.watched.push(Watched {
-            who: ward.who().to_owned(),
-            healths: ward.healths(),
-        });
-        ward
-    }
-
-    fn account(&mut self, kind: Kind, id: &str, pipeline: Option<&str>) -> Arc<Account> {
-        let account = Account::open(&self.lent.telemetry, kind, id, pipeline);
-        self.accounts.push(Arc::clone(&account));
-        account
-    }
-
-    fn front(
-        &mut self,
-        maker: &Maker,
-        encode: Box<dyn crate::Encode>,
-        board: &Arc<Board>,
-        at: usize,
-    ) -> Arc<Front> {
-        let id = &maker.instance.id;
-        let account = self.account(Kind::Exporter, id, None);
-        account.may_lose(&LOST_BY_EXPORTERS);
-        let telemetry = &maker.context.telemetry;
-        let place = (Arc::clone(board), at);
-        let front = Front::new(id, encode, maker.instance.queue, telemetry, account, place);
-        let front = Arc::new(front);
-        self.fronts.push(Some(Arc::clone(&front)));
-        self.pulls.push(None);
-        front
-    }
-
-    fn exporter(
+    /// An exporter that was made. `before`: the one of the same name that it replaces, whose queue goes on
+    /// if it is described as before; else the one before is given back.
+    pub(super) fn exporter(
         &mut self,
         maker: Maker,
+        exporter: Exporter,
+        before: Option<ExporterPart>,
+    ) -> (ExporterPart, Option<ExporterPart>) {
+        match (exporter, before) {
+            (Exporter::Push { encode, export }, Some(mut part))
+                if part.instance.queue == maker.instance.queue && part.front().is_some() =>
+            {
+                part.instance = Arc::clone(&maker.instance);
+                part.watched = replace(&part.end, maker, encode, export);
+                (part, None)
+            }
+            (Exporter::Push { encode, export }, before) => {
+                (self.sender(maker, encode, export), before)
+            }
+            (Exporter::Pull(serve), before) => {
+                let asked = match &before {
+                    Some(ExporterPart {
+                        end: End::Asked(asker),
+                        ..
+                    }) => asker.pipelines.clone(),
+                    _ => Asked::default(),
+                };
+                (self.server(maker, serve, asked), before)
+            }
+        }
+    }
+
+    fn sender(
+        &mut self,
+        maker: Maker,
+        encode: Box<dyn Encode>,
         export: Box<dyn Export>,
-        front: Arc<Front>,
-        at: usize,
-        drain: &Stop,
-    ) -> Task {
-        let ward = self.ward(&maker, Kind::Exporter, None);
+    ) -> ExporterPart {
+        let instance = Arc::clone(&maker.instance);
+        let account = self.account(Kind::Exporter, &instance.id, None);
+        account.may_lose(&LOST_BY_EXPORTERS);
+        let telemetry = &maker.context.telemetry;
+        let front = Front::new(&instance.id, encode, instance.queue, telemetry, account);
+        let front = Arc::new(front);
+        let ward = maker.ward(Kind::Exporter, None);
+        let watched = Watched::of(&ward);
+        let (drain, draining) = Stop::channel();
+        let (cut, cutting) = Stop::channel();
+        let exchange = Arc::new(Exchange::default());
+        self.exporters_made += 1;
         let sender = Sender {
-            front,
+            front: Arc::clone(&front),
             ward,
-            retry: maker.instance.retry,
+            retry: instance.retry,
             limit: self.lent.options.export_timeout,
-            random: Random::new(self.lent.options.seed, at as u64),
-            requests: Requests::new(&maker.context.telemetry),
-            draining: drain.clone(),
+            random: Random::new(self.lent.options.seed, self.exporters_made - 1),
+            requests: Requests::new(telemetry),
+            draining,
             log: Seldom::default(),
+            exchange: Arc::clone(&exchange),
             maker,
         };
         let who = sender.ward_name();
-        Task::new(who, tokio::spawn(sender.run(export, self.cut.clone())))
+        let task = Task::new(who, tokio::spawn(sender.run(export, cutting)));
+        ExporterPart {
+            instance,
+            watched,
+            end: End::Sent(Sent {
+                front,
+                exchange,
+                drain,
+                cut,
+                task,
+            }),
+        }
     }
 
-    fn server(&mut self, maker: Maker, serve: Box<dyn Serve>, at: usize, stop: &Stop) -> Task {
-        let account = self.account(Kind::Exporter, &maker.instance.id, None);
-        self.fronts.push(None);
-        self.pulls.push(Some(account));
-        let asked = self.specs.iter().zip(&self.places);
+    fn server(&mut self, maker: Maker, serve: Box<dyn Serve>, asked: Asked) -> ExporterPart {
+        let instance = Arc::clone(&maker.instance);
+        let account = self.account(Kind::Exporter, &instance.id, None);
         let scrape = Scrape {
-            exporter: at,
-            pipelines: asked
-                .filter(|(spec, _)| spec.exporters.contains(&maker.instance.id))
-                .map(|(_, place)| place.downgrade())
-                .collect(),
+            exporter: instance.id.as_str().into(),
+            pipelines: asked.clone(),
             own: None,
         };
-        let mut ward = self.ward(&maker, Kind::Exporter, None);
-        let stop = stop.clone();
-        Task::new(
-            ward.who().to_owned(),
-            tokio::spawn(async move {
-                let run = |serve: Box<dyn Serve>| serve.run(scrape.clone(), stop.clone());
-                let make = || match maker.exporter()? {
-                    Exporter::Pull(serve) => Ok(serve),
-                    Exporter::Push { .. } => {
-                        Err(crate::BuildError::new("it is no longer one that is asked"))
-                    }
-                };
-                ward.attend(serve, run, make, stop.clone(), false).await;
+        let mut ward = maker.ward(Kind::Exporter, None);
+        let (watched, who) = (Watched::of(&ward), ward.who().to_owned());
+        let (stop, stopping) = Stop::channel();
+        let task = tokio::spawn(async move {
+            let run = |serve: Box<dyn Serve>| serve.run(scrape.clone(), stopping.clone());
+            let make = || match maker.exporter()? {
+                Exporter::Pull(serve) => Ok(serve),
+                Exporter::Push { .. } => {
+                    Err(crate::BuildError::new("it is no longer one that is asked"))
+                }
+            };
+            let stop = stopping.clone();
+            ward.attend(serve, run, make, stop, false).await;
+        });
+        ExporterPart {
+            instance,
+            watched,
+            end: End::Asked(Asker {
+                account,
+                pipelines: asked,
+                stop,
+                task: Task::new(who, task),
             }),
-        )
+        }
     }
 
-    fn pipeline(
-        &mut self,
-        spec: &PipelineSpec,
-        chain: Made,
-        requests: mpsc::Receiver<Request>,
-    ) -> Task {
-        let mut stages = Vec::new();
-        for (maker, processor) in chain {
-            let ward = self.ward(&maker, Kind::Processor, Some(&spec.name));
-            let account = self.account(Kind::Processor, &maker.instance.id, Some(&spec.name));
-            account.may_lose(&LOST_BY_PROCESSORS);
-            stages.push(Stage::new(maker, ward, account, processor));
+    /// What a pipeline ends in, of the exporters that there are now.
+    pub(super) fn ends(&self, spec: &PipelineSpec) -> Ends {
+        let (mut push, mut pull) = (Vec::new(), Vec::new());
+        for id in &spec.exporters {
+            match self.parts.exporter(id).map(|part| &part.end) {
+                Some(End::Sent(sent)) => push.push(Arc::clone(&sent.front)),
+                Some(End::Asked(asker)) => {
+                    pull.push((id.as_str().into(), Arc::clone(&asker.account)));
+                }
+                None => {}
+            }
         }
-        let ends = spec.exporters.iter();
-        let ends: Vec<usize> = ends
-            .filter_map(|id| self.exporters.iter().position(|known| known == id))
-            .collect();
-        let push: Vec<Arc<Front>> = ends
-            .iter()
-            .filter_map(|at| self.fronts[*at].clone())
-            .collect();
-        let pull = ends
-            .iter()
-            .filter_map(|at| Some((*at, self.pulls[*at].clone()?)))
-            .collect();
+        (push, pull)
+    }
+
+    /// A pipeline that was not there before.
+    pub(super) fn pipeline(&self, spec: PipelineSpec, chain: Chained) -> PipelinePart {
+        let (stages, next) = self.chain(&spec, chain, &[]);
+        let stages_of = next.into_iter().filter_map(|one| match one {
+            Next::Made(stage) => Some(*stage),
+            Next::Kept(_) => None,
+        });
+        let (push, pull) = self.ends(&spec);
         let door = Arc::new(Door::new(&push));
-        self.doors.push(Arc::clone(&door));
+        let (place, requests) = mpsc::channel(1);
+        let (cut, cutting) = Stop::channel();
         let labels = [(Attr::Pipeline, spec.name.as_str())];
         let pipeline = Pipeline {
             chain: Chain {
-                stages,
+                stages: stages_of.collect(),
                 clock: Arc::clone(&self.lent.options.clock),
             },
-            door,
+            door: Arc::clone(&door),
             owed: Owed::new(&push),
             push,
             pull,
             requests,
-            window_end: self.lent.telemetry.gauge(Metric::WindowEnd, &labels),
-            cut: self.cut.clone(),
+            window_end: self.state.telemetry.gauge(Metric::WindowEnd, &labels),
+            cut: cutting,
         };
-        Task::new(
-            format!("pipeline `{}`", spec.name),
-            tokio::spawn(pipeline.run()),
-        )
+        let who = format!("pipeline `{}`", spec.name);
+        PipelinePart {
+            spec,
+            stages,
+            place,
+            door,
+            cut,
+            task: Task::new(who, tokio::spawn(pipeline.run())),
+        }
     }
 
-    fn outlet(&mut self, receiver: &String, pressure: watch::Receiver<Pressure>) -> Outlet {
+    /// The processors of a pipeline in their next order, `before` being those that it has.
+    pub(super) fn chain(
+        &self,
+        spec: &PipelineSpec,
+        chain: Chained,
+        before: &[StagePart],
+    ) -> (Vec<StagePart>, Vec<Next>) {
+        let (mut stages, mut next) = (Vec::new(), Vec::new());
+        for planned in chain {
+            let is_it = |stage: &StagePart| Arc::ptr_eq(&stage.instance, planned.instance());
+            match planned {
+                Planned::Kept(ref instance) => {
+                    let Some(at) = before.iter().position(is_it) else {
+                        continue;
+                    };
+                    stages.push(StagePart {
+                        instance: Arc::clone(instance),
+                        watched: before[at].watched.clone(),
+                    });
+                    next.push(Next::Kept(at));
+                }
+                Planned::Made(maker, processor) => {
+                    let id = &maker.instance.id;
+                    let ward = maker.ward(Kind::Processor, Some(&spec.name));
+                    let account = self.account(Kind::Processor, id, Some(&spec.name));
+                    account.may_lose(&LOST_BY_PROCESSORS);
+                    stages.push(StagePart {
+                        instance: Arc::clone(&maker.instance),
+                        watched: Watched::of(&ward),
+                    });
+                    let stage = Stage::new(maker, ward, account, processor);
+                    next.push(Next::Made(Box::new(stage)));
+                }
+            }
+        }
+        (stages, next)
+    }
+
+    /// The ways of a receiver into the pipelines that there are now.
+    pub(super) fn ways(&self, receiver: &String) -> Vec<Way> {
         let mut ways = Vec::new();
-        for at in 0..self.specs.len() {
-            if self.specs[at].receivers.contains(receiver) {
-                let pipeline = self.specs[at].name.clone();
-                let account = self.account(Kind::Receiver, receiver, Some(&pipeline));
+        for part in &self.parts.pipelines {
+            if part.spec.receivers.contains(receiver) {
+                let account = self.account(Kind::Receiver, receiver, Some(&part.spec.name));
                 account.may_lose(&LOST_AT_DOORS);
                 ways.push(Way {
-                    place: self.places[at].clone(),
-                    door: Arc::clone(&self.doors[at]),
+                    place: part.place.clone(),
+                    door: Arc::clone(&part.door),
                     account,
                 });
             }
         }
-        Outlet { ways, pressure }
+        ways
     }
 
-    fn receiver(
-        &mut self,
+    /// `renew`: the pipelines behind it remember what another one told them.
+    pub(super) fn receiver(
+        &self,
         maker: Maker,
         receiver: Box<dyn Receiver>,
-        outlet: Outlet,
-        stop: &Stop,
-        alive: &Arc<watch::Sender<usize>>,
-    ) -> Task {
-        let mut ward = self.ward(&maker, Kind::Receiver, None);
-        let (stop, alive) = (stop.clone(), Arc::clone(alive));
-        let who = ward.who().to_owned();
-        let remembered = tells_of_what_goes_on(&maker);
+        renew: bool,
+    ) -> ReceiverPart {
+        let instance = Arc::clone(&maker.instance);
+        let mut ward = maker.ward(Kind::Receiver, None);
+        let (watched, who) = (Watched::of(&ward), ward.who().to_owned());
+        let ways = Ways::new(self.ways(&instance.id));
+        let outlet = Outlet { ways: ways.clone() };
+        let (stop, stopping) = Stop::channel();
+        let alive = Arc::clone(&self.alive);
+        alive.send_modify(|alive| *alive += 1);
+        let remembered = tells_of_what_goes_on(&instance);
         let task: JoinHandle<()> = tokio::spawn(async move {
-            let mut anew = false;
+            let mut anew = renew && remembered;
             let run = |receiver: Box<dyn Receiver>| {
-                let (outlet, stop) = (outlet.again(), stop.clone());
+                let (outlet, stop) = (outlet.again(), stopping.clone());
                 let renew = mem::replace(&mut anew, remembered);
                 async move {
                     if renew {
@@ -333,18 +294,48 @@ impl Wiring {
                 }
             };
             let make = || maker.receiver();
-            ward.attend(receiver, run, make, stop.clone(), true).await;
+            ward.attend(receiver, run, make, stopping.clone(), true)
+                .await;
             alive.send_modify(|alive| *alive -= 1);
         });
-        Task::new(who, task)
+        ReceiverPart {
+            instance,
+            watched,
+            ways,
+            stop,
+            task: Task::new(who, task),
+        }
     }
+}
+
+/// Gives the task that sends a changed exporter.
+fn replace(end: &End, maker: Maker, encode: Box<dyn Encode>, export: Box<dyn Export>) -> Watched {
+    let ward = maker.ward(Kind::Exporter, None);
+    let watched = Watched::of(&ward);
+    if let End::Sent(sent) = end {
+        sent.exchange.give(Replacement {
+            maker,
+            ward,
+            encode,
+            export,
+        });
+    }
+    watched
 }
 
 /// Records are of things that go on, like connections. A receiver of theirs that is made anew finds
 /// those that are open and tells of them again, and never of the end of those that ended meanwhile.
-fn tells_of_what_goes_on(receiver: &Maker) -> bool {
-    match receiver.instance.component.gives {
+pub(super) fn tells_of_what_goes_on(receiver: &Instance) -> bool {
+    match receiver.component.gives {
         Gives::These(signals) => signals.contains(&Signal::Connections),
         Gives::Same | Gives::Nothing => false,
+    }
+}
+
+/// What a pipeline is asked to do, in order, by a task of its own.
+pub(super) async fn ask(place: mpsc::Sender<Request>, requests: Vec<Request>) {
+    for request in requests {
+        // A pipeline that is gone has nothing to change.
+        let _ = place.send(request).await;
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tapetum_model::{Batch, Payload};
 
 use super::Front;
-use crate::Full;
+use crate::{Full, Pressure};
 
 /// The door of one pipeline.
 #[derive(Default)]
@@ -102,6 +102,19 @@ impl Door {
             // Rises at once and falls slowly: an estimate too low costs more than one too high.
             cell.store(density.max(known - known / 8), Ordering::Relaxed);
         }
+    }
+
+    /// How full the fullest queue behind it is.
+    pub(crate) fn pressure(&self) -> Pressure {
+        let levels = self.fronts.iter().map(|one| one.front.queue.level());
+        levels.max().unwrap_or_default()
+    }
+
+    /// Whether it leads to these exporters and no others.
+    pub(crate) fn leads_to(&self, fronts: &[Arc<Front>]) -> bool {
+        let mut own = self.fronts.iter().map(|one| &one.front);
+        self.fronts.len() == fronts.len()
+            && own.all(|own| fronts.iter().any(|front| Arc::ptr_eq(own, front)))
     }
 
     pub(crate) fn ailing(&self, ailing: bool) {

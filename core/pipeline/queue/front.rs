@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
-use super::{Board, Queue, Waiting};
+use super::{Queue, Waiting};
 use crate::books::{Account, Posting};
 use crate::caught::caught;
 use crate::seldom::Seldom;
@@ -31,8 +31,6 @@ pub(crate) struct Front {
     /// When the exporter tries again, while its backend fails.
     again_at: Mutex<Option<Instant>>,
     bytes: Gauge,
-    board: Arc<Board>,
-    at: usize,
     full_log: Seldom,
     large_log: Seldom,
 }
@@ -75,7 +73,6 @@ impl Front {
         spec: QueueSpec,
         telemetry: &Telemetry,
         account: Arc<Account>,
-        (board, at): (Arc<Board>, usize),
     ) -> Self {
         let capacity = telemetry.gauge(Metric::QueueCapacity, &[]);
         capacity.set(i64::try_from(spec.size_bytes).unwrap_or(i64::MAX));
@@ -91,8 +88,6 @@ impl Front {
             }),
             again_at: Mutex::default(),
             bytes: telemetry.gauge(Metric::QueueBytes, &[]),
-            board,
-            at,
             full_log: Seldom::default(),
             large_log: Seldom::default(),
         }
@@ -258,7 +253,6 @@ impl Front {
 
     pub(crate) fn tell(&self) {
         self.bytes.set(signed(self.queue.bytes()));
-        self.board.tell(self.at, self.queue.level());
     }
 
     fn store(&self, waiting: Waiting, full: Full, reserved: bool) {

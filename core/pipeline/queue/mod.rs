@@ -6,7 +6,6 @@
 
 mod door;
 mod front;
-mod pressure;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +18,6 @@ use tokio::sync::Notify;
 
 pub(crate) use door::{Door, Permit, Weight};
 pub(crate) use front::{Front, Prepared};
-pub(crate) use pressure::Board;
 
 use crate::{Encoded, Full, Pressure};
 

@@ -1,0 +1,138 @@
+//! The graph as it runs, one part a component: what a reload keeps or exchanges, and what a stop ends.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::build::Planned;
+use super::export::Exchange;
+use super::readiness::Watched;
+use super::ward::Ward;
+use crate::books::Account;
+use crate::outlet::{Asked, Request, Ways};
+use crate::queue::{Door, Front};
+use crate::{Instance, PipelineSpec};
+
+/// All of them.
+#[derive(Default)]
+pub(super) struct Parts {
+    pub(super) exporters: Vec<ExporterPart>,
+    pub(super) pipelines: Vec<PipelinePart>,
+    pub(super) receivers: Vec<ReceiverPart>,
+    /// What no longer belongs to the graph and still has something to do.
+    pub(super) leaving: Vec<JoinHandle<Vec<(String, u64)>>>,
+}
+
+/// A task, and what it is called in the log.
+pub(super) struct Task {
+    pub(super) who: String,
+    pub(super) handle: JoinHandle<()>,
+}
+
+pub(super) struct ExporterPart {
+    pub(super) instance: Arc<Instance>,
+    pub(super) watched: Watched,
+    pub(super) end: End,
+}
+
+/// What stands at the end of pipelines.
+pub(super) enum End {
+    /// It is sent to.
+    Sent(Sent),
+    /// It asks.
+    Asked(Asker),
+}
+
+pub(super) struct Sent {
+    pub(super) front: Arc<Front>,
+    /// Where a changed exporter is given to the task that sends.
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) drain: watch::Sender<bool>,
+    pub(super) cut: watch::Sender<bool>,
+    pub(super) task: Task,
+}
+
+pub(super) struct Asker {
+    pub(super) account: Arc<Account>,
+    pub(super) pipelines: Asked,
+    pub(super) stop: watch::Sender<bool>,
+    pub(super) task: Task,
+}
+
+pub(super) struct PipelinePart {
+    pub(super) spec: PipelineSpec,
+    pub(super) stages: Vec<StagePart>,
+    /// Keeps the pipeline open while receivers come and go.
+    pub(super) place: mpsc::Sender<Request>,
+    pub(super) door: Arc<Door>,
+    pub(super) cut: watch::Sender<bool>,
+    pub(super) task: Task,
+}
+
+pub(super) struct StagePart {
+    pub(super) instance: Arc<Instance>,
+    pub(super) watched: Watched,
+}
+
+pub(super) struct ReceiverPart {
+    pub(super) instance: Arc<Instance>,
+    pub(super) watched: Watched,
+    pub(super) ways: Ways,
+    pub(super) stop: watch::Sender<bool>,
+    pub(super) task: Task,
+}
+
+impl Task {
+    pub(super) fn new(who: String, handle: JoinHandle<()>) -> Self {
+        Self { who, handle }
+    }
+}
+
+impl Watched {
+    pub(super) fn of(ward: &Ward) -> Self {
+        Self {
+            who: ward.who().to_owned(),
+            healths: ward.healths(),
+        }
+    }
+}
+
+impl Parts {
+    /// Everything whose readiness is asked for, in the order of the flow but for its ends.
+    pub(super) fn watched(&self) -> Vec<Watched> {
+        let exporters = self.exporters.iter().map(|part| &part.watched);
+        let stages = self.pipelines.iter().flat_map(|part| &part.stages);
+        let receivers = self.receivers.iter().map(|part| &part.watched);
+        let stages = stages.map(|stage| &stage.watched);
+        exporters.chain(stages).chain(receivers).cloned().collect()
+    }
+
+    pub(super) fn exporter(&self, id: &str) -> Option<&ExporterPart> {
+        self.exporters.iter().find(|part| part.instance.id == id)
+    }
+
+    pub(super) fn pipeline(&self, name: &str) -> Option<&PipelinePart> {
+        self.pipelines.iter().find(|part| part.spec.name == name)
+    }
+}
+
+impl ExporterPart {
+    pub(super) fn front(&self) -> Option<&Arc<Front>> {
+        match &self.end {
+            End::Sent(sent) => Some(&sent.front),
+            End::Asked(_) => None,
+        }
+    }
+}
+
+/// Takes out the part of the component that is planned, if it runs.
+pub(super) fn take<P, T>(
+    parts: &mut Vec<P>,
+    planned: &Planned<T>,
+    instance: impl Fn(&P) -> &Arc<Instance>,
+) -> Option<P> {
+    let id = &planned.instance().id;
+    let at = parts.iter().position(|part| instance(part).id == *id)?;
+    Some(parts.remove(at))
+}
