@@ -20,7 +20,7 @@ struct Cast {
 impl Cast {
     /// Another graph each time, each with the source before one sink at least.
     fn graph(&self, n: u64) -> GraphSpec {
-        let variant = |of: u64| i64::try_from(n / of).unwrap();
+        let variant = |of: u64| i64::try_from(n / of).expect("small");
         let mut graph = Graph::default()
             .source("in", &self.source)
             .sink("out", &self.sinks[0])
@@ -65,7 +65,7 @@ async fn settled(running: &Running) {
 }
 
 fn descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").unwrap().count()
+    fs::read_dir("/proc/self/fd").expect("/proc").count()
 }
 
 #[tokio::test(start_paused = true)]

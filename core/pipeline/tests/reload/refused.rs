@@ -29,11 +29,16 @@ async fn tried(wrong: impl FnOnce(&mut GraphSpec)) -> (StartError, String) {
             .vary(Kind::Exporter, "out", variant);
         graph.pipeline("main", &["in"], &["pass"], &["out"]).spec()
     };
-    let mut running = Engine::start(graph(1), options(1)).await.unwrap();
+    let mut running = Engine::start(graph(1), options(1))
+        .await
+        .expect("it starts");
     source.send(sample::connections(3)).await;
     let mut next = graph(2);
     wrong(&mut next);
-    let why = running.reload(next, options(1)).await.unwrap_err();
+    let why = running
+        .reload(next, options(1))
+        .await
+        .expect_err("it is wrong");
     source.send(sample::connections(4)).await;
     assert_eq!(
         (reloads(&running, "failed"), reloads(&running, "changed")),
