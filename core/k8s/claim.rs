@@ -1,15 +1,15 @@
 //! Who had an address when: what the API server said, and what follows from how late it says it.
 //!
 //! An agent hears that a pod has an address after the pod has used it, and that a pod is gone when
-//! another may have its address already. A claim therefore has two intervals:
+//! another may have its address already. A claim therefore has three intervals:
 //!
 //! - in the **certain** one the pod had the address: from when the agent heard of it to a little before
 //!   it heard that the pod ends (or to when it last heard anything, if it was cut off);
 //! - in the **possible** one it can have had it: from when the kubelet took the pod up to when it was
-//!   heard to be gone or to have come to rest.
-//!
-//! At a moment that is certain for exactly one pod that pod had the address; else it is the one for
-//! which the moment is possible; else nobody can say.
+//!   heard to be gone or to have come to rest;
+//! - it is **believed** to have had it, if nobody else can have, up to when it was heard that it ends,
+//!   or to when its last container ran: a pod that is being stopped may go on for its grace period, but
+//!   its address can be another's before anything more is heard of either.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +51,7 @@ pub(crate) struct Claim {
     pub(crate) pod: Arc<Pod>,
     certain: [UnixNanos; 2],
     possible: [UnixNanos; 2],
+    believed_to: UnixNanos,
 }
 
 /// How a pod stands when something is heard of it.
@@ -106,6 +107,7 @@ impl Claim {
             pod,
             certain: [now.at, OPEN],
             possible: [since.min(now.at), OPEN],
+            believed_to: OPEN,
         }
     }
 
@@ -114,14 +116,28 @@ impl Claim {
         &*self.pod.uid == uid && self.possible[1] != OPEN
     }
 
-    /// The pod stands so now.
-    pub(crate) fn stands(&mut self, standing: Standing, now: Moment) {
-        if standing != Standing::Lives {
-            self.certain[1] = self.certain[1].min(now.surely());
+    /// The pod stands so now. `finished`: when its last container ended, by the clock of its node.
+    pub(crate) fn stands(&mut self, standing: Standing, finished: Option<UnixNanos>, now: Moment) {
+        if standing == Standing::Lives {
+            return;
         }
+        self.certain[1] = self.certain[1].min(now.surely());
+        self.believed_to = self.believed_to.min(now.fresh);
         if standing == Standing::Ended {
             self.possible[1] = self.possible[1].min(now.at);
         }
+        if let Some(finished) = finished {
+            let proven = before(finished, SKEW).min(self.possible[1]);
+            self.believed_to = self.believed_to.max(proven);
+        }
+    }
+
+    fn had(&self, at: UnixNanos) -> bool {
+        within(self.certain, at)
+    }
+
+    fn can_have_had(&self, at: UnixNanos) -> bool {
+        within(self.possible, at)
     }
 }
 
@@ -129,24 +145,27 @@ impl Claim {
 #[inline]
 pub(crate) fn holder(claims: &Few<Claim>, at: UnixNanos) -> Holder<'_> {
     if let Some(only) = claims.only() {
-        // What is certain is possible.
-        return match within(only.possible, at) {
-            true => Holder::Pod(&only.pod),
-            false => Holder::Nobody,
-        };
+        return believed(only, at);
     }
-    match one(claims, at, |claim| claim.certain) {
-        Holder::Nobody => one(claims, at, |claim| claim.possible),
-        decided => decided,
+    let mut certain = claims.iter().filter(|claim| claim.had(at));
+    match (certain.next(), certain.next()) {
+        (Some(one), None) => return Holder::Pod(&one.pod),
+        (Some(_), Some(_)) => return Holder::Several,
+        (None, _) => {}
+    }
+    let mut possible = claims.iter().filter(|claim| claim.can_have_had(at));
+    match (possible.next(), possible.next()) {
+        (Some(one), None) => believed(one, at),
+        (Some(_), Some(_)) => Holder::Several,
+        (None, _) => Holder::Nobody,
     }
 }
 
-fn one(claims: &Few<Claim>, at: UnixNanos, time: impl Fn(&Claim) -> [UnixNanos; 2]) -> Holder<'_> {
-    let mut fitting = claims.iter().filter(|claim| within(time(claim), at));
-    match (fitting.next(), fitting.next()) {
-        (None, _) => Holder::Nobody,
-        (Some(only), None) => Holder::Pod(&only.pod),
-        (Some(_), Some(_)) => Holder::Several,
+#[inline]
+fn believed(claim: &Claim, at: UnixNanos) -> Holder<'_> {
+    match claim.possible[0] <= at && at <= claim.believed_to {
+        true => Holder::Pod(&claim.pod),
+        false => Holder::Nobody,
     }
 }
 

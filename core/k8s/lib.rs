@@ -51,6 +51,7 @@
 //! ```
 
 mod claim;
+mod counts;
 mod describe;
 mod facts;
 mod few;
@@ -61,10 +62,13 @@ pub mod object;
 mod shards;
 mod snapshot;
 mod stamp;
+mod watch;
 mod writer;
 
 pub use claim::{Holder, Moment};
+pub use counts::{Counted, Counts};
 pub use facts::{Chosen, Cluster, Container, Naming, Node, Owner, Pod, Port, Transport};
 pub use index::{Index, State};
 pub use snapshot::Snapshot;
+pub use watch::{Clock, Pace, Scope, Settings, Source, Watch, WatchError};
 pub use writer::{Kind, Seen, Writer};

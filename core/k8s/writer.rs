@@ -60,13 +60,19 @@ impl Writer {
     #[must_use]
     pub fn new(naming: Naming) -> (Self, Index) {
         let index = Index::default();
+        (Self::of(index.clone(), naming), index)
+    }
+
+    /// A writer that takes the place of another: readers keep what they have until it publishes.
+    pub(crate) fn of(index: Index, naming: Naming) -> Self {
         let describer = Describer::new(naming);
-        let writer = Self {
-            index: index.clone(),
+        Self {
             next: Snapshot {
                 cluster: describer.cluster.clone(),
+                version: index.snapshot().version,
                 ..Snapshot::default()
             },
+            index,
             changed: true,
             describer,
             pods: HashMap::new(),
@@ -75,8 +81,7 @@ impl Writer {
             lanes: HashMap::new(),
             service_names: HashMap::new(),
             nodes: HashMap::new(),
-        };
-        (writer, index)
+        }
     }
 
     /// Shows readers all that changed; forgets what is dead for long enough.
@@ -189,7 +194,34 @@ impl Writer {
     }
 }
 
+impl Kind {
+    /// All.
+    pub const ALL: [Self; 4] = [
+        Self::Pods,
+        Self::Services,
+        Self::EndpointSlices,
+        Self::Nodes,
+    ];
+
+    /// As the API calls it: `endpointslices`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pods => "pods",
+            Self::Services => "services",
+            Self::EndpointSlices => "endpointslices",
+            Self::Nodes => "nodes",
+        }
+    }
+}
+
 impl Seen {
+    /// Whether the list has it.
+    #[must_use]
+    pub fn has(&self, meta: &Meta) -> bool {
+        Id::parse(&meta.uid).is_some_and(|id| self.0.contains(&id))
+    }
+
     /// The list has this object.
     pub fn add(&mut self, meta: &Meta) {
         self.0.extend(Id::parse(&meta.uid));

@@ -7,8 +7,10 @@
 //!   the test says, when it says it; mixed with real ones.
 //! - [`skip()`]: says aloud that this machine cannot run a test.
 //! - [`certificates`]: an authority of one's own, for TLS.
+//! - [`ApiServer`]: a scripted API server of Kubernetes.
 //! - [`contract`]: what every encoder and processor promises, checked against one.
 
+mod api_server;
 pub mod certificates;
 pub mod clock;
 pub mod contract;
@@ -22,6 +24,7 @@ mod skip;
 mod source;
 mod work;
 
+pub use api_server::{ApiServer, Cut};
 pub use clock::{Held, Tokio};
 pub use graph::{Graph, options};
 pub use lend::{context, context_at, settings};

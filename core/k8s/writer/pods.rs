@@ -28,6 +28,14 @@ pub(super) struct Known {
     standing: Standing,
 }
 
+/// What an object says of a pod's time; by the clock of its node.
+#[derive(Clone, Copy, Debug)]
+struct Life {
+    since: Option<UnixNanos>,
+    finished: Option<UnixNanos>,
+    standing: Standing,
+}
+
 /// What is to be forgotten.
 #[derive(Debug)]
 pub(super) enum Gone {
@@ -66,7 +74,12 @@ impl Writer {
         let since = since.or(object.metadata.creation_timestamp.as_deref());
         let since = since.and_then(stamp::parse);
         self.place(id, &pod, former.as_deref());
-        self.claim(&pod, former.as_deref(), standing, since, now);
+        let life = Life {
+            since,
+            finished: finished(object).filter(|_| standing == Standing::Ended),
+            standing,
+        };
+        self.claim(&pod, former.as_deref(), life, now);
         if standing == Standing::Ended && before != Standing::Ended {
             self.gone.push_back((now.at, Gone::Pod(id)));
         }
@@ -89,7 +102,12 @@ impl Writer {
         known.standing = Standing::Ended;
         let pod = Arc::clone(&known.pod);
         self.changed = true;
-        self.claim(&pod, Some(&pod), Standing::Ended, None, now);
+        let life = Life {
+            since: None,
+            finished: None,
+            standing: Standing::Ended,
+        };
+        self.claim(&pod, Some(&pod), life, now);
         self.gone.push_back((now.at, Gone::Pod(id)));
     }
 
@@ -203,24 +221,17 @@ impl Writer {
         }
     }
 
-    fn claim(
-        &mut self,
-        pod: &Arc<Pod>,
-        former: Option<&Pod>,
-        standing: Standing,
-        since: Option<UnixNanos>,
-        now: Moment,
-    ) {
+    fn claim(&mut self, pod: &Arc<Pod>, former: Option<&Pod>, mut life: Life, now: Moment) {
         // Who had another address before cannot have had this one since it was started.
         let moved = former.is_some_and(|former| !former.ips.is_empty() && former.ips != pod.ips);
-        let since = since.filter(|_| !moved);
+        life.since = life.since.filter(|_| !moved);
         let have: Vec<Ip> = addresses(pod).collect();
         for ip in &have {
-            assert_claim(&mut self.next.addresses, ip, pod, standing, since, now);
+            assert_claim(&mut self.next.addresses, ip, pod, life, now);
         }
         let open: Vec<Door> = host_ports(pod).collect();
         for door in &open {
-            assert_claim(&mut self.next.host_ports, door, pod, standing, since, now);
+            assert_claim(&mut self.next.host_ports, door, pod, life, now);
         }
         let Some(former) = former else { return };
         for ip in addresses(former).filter(|ip| !have.contains(ip)) {
@@ -255,13 +266,17 @@ fn standing(object: &object::Pod) -> Standing {
 /// Whether a pod ended so long ago that nothing of it can be in flight: finished Jobs stay in the API
 /// server for ever.
 fn is_of_the_past(object: &object::Pod, standing: Standing, now: UnixNanos) -> bool {
-    let finished = object.status.containers();
-    let finished = finished.filter_map(|container| {
+    let last = finished(object);
+    standing == Standing::Ended && last.is_none_or(|last| now.since(last) > DEAD_FOR)
+}
+
+/// When the last of its containers ended that did.
+fn finished(object: &object::Pod) -> Option<UnixNanos> {
+    let ended = object.status.containers().filter_map(|container| {
         let terminated = container.state.terminated.as_ref()?;
         stamp::parse(terminated.finished_at.as_deref()?)
     });
-    let last = finished.max();
-    standing == Standing::Ended && last.is_none_or(|last| now.since(last) > DEAD_FOR)
+    ended.max()
 }
 
 fn static_id(pod: &Pod) -> Option<Id> {
@@ -290,8 +305,7 @@ fn assert_claim<K: Hash + Eq + Clone>(
     claims: &mut Shards<K, Few<Claim>>,
     key: &K,
     pod: &Arc<Pod>,
-    standing: Standing,
-    since: Option<UnixNanos>,
+    life: Life,
     now: Moment,
 ) {
     let known = claims.get_mut(key).and_then(|few| {
@@ -299,16 +313,16 @@ fn assert_claim<K: Hash + Eq + Clone>(
         of_pod.find(|claim| claim.pod.uid == pod.uid)
     });
     if let Some(claim) = known {
-        if claim.is_over(&pod.uid) && standing == Standing::Lives {
+        if claim.is_over(&pod.uid) && life.standing == Standing::Lives {
             // It had the address, lost it, and has it again.
             *claim = Claim::new(Arc::clone(pod), now, None);
         }
         claim.pod = Arc::clone(pod);
-        claim.stands(standing, now);
+        claim.stands(life.standing, life.finished, now);
         return;
     }
-    let mut claim = Claim::new(Arc::clone(pod), now, since);
-    claim.stands(standing, now);
+    let mut claim = Claim::new(Arc::clone(pod), now, life.since);
+    claim.stands(life.standing, life.finished, now);
     add(claims, key.clone(), claim);
 }
 
@@ -321,7 +335,7 @@ fn end_claim<K: Hash + Eq + Clone>(
     for claim in claims.get_mut(key).into_iter().flat_map(Few::iter_mut) {
         if claim.pod.uid == pod.uid {
             claim.pod = Arc::clone(pod);
-            claim.stands(Standing::Ended, now);
+            claim.stands(Standing::Ended, None, now);
         }
     }
 }
