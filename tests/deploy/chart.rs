@@ -247,7 +247,7 @@ fn no_privilege_beyond_those_that_are_argued_for() -> Result<()> {
         let role = of_kind(&rendered, "ClusterRole")?;
         assert_eq!(
             values(role, "verbs"),
-            ["[list, watch]", "[list, watch]", "[get]", "[get]"]
+            ["[list, watch]", "[get]", "[list, watch]", "[get]", "[get]"]
         );
         assert!(!role.contains("secrets") && !role.contains('*'), "{role}");
     }
