@@ -5,6 +5,7 @@
 pub mod aggregate;
 pub mod batch;
 pub mod k8s;
+pub mod memory_limiter;
 pub mod sample;
 
 use tapetum_pipeline::Component;
@@ -14,5 +15,6 @@ pub static COMPONENTS: &[&Component] = &[
     &aggregate::COMPONENT,
     &batch::COMPONENT,
     &k8s::COMPONENT,
+    &memory_limiter::COMPONENT,
     &sample::COMPONENT,
 ];

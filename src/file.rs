@@ -85,6 +85,10 @@ pub(crate) fn options(spec: &GraphSpec) -> Options {
     let mut options = Options::new(identity.host, env!("CARGO_PKG_VERSION"));
     options.node = identity.node;
     options.instance = identity.instance;
+    options.memory_used = Some(Arc::new(|of_bytes| {
+        memory::used_bytes(Path::new("/proc"), Path::new("/sys/fs/cgroup"), of_bytes)
+    }));
+    options.relieve = Some(Arc::new(tapetum_probes::loader::release));
     // `/metrics` speaks what the exporter of that name speaks.
     let agent = Agent {
         cluster: spec.service.cluster.as_str().into(),

@@ -67,6 +67,8 @@ pub enum Metric {
     Reloads,
     /// `tapetum.reload.failed`: 1 while what the file says is not what runs
     ReloadFailed,
+    /// `tapetum.memory.pressure`: 0 it suffices, 1 above the soft limit, 2 above the hard one
+    MemoryPressure,
     /// `tapetum.probe.runs`
     ProbeRuns,
     /// `tapetum.probe.run_time`, in nanoseconds here
@@ -97,6 +99,7 @@ impl Metric {
             M::ConnectionsActive | M::QueueBytes | M::QueueRecords => Instrument::UpDownCounter,
             M::QueueCapacity
             | M::ReloadFailed
+            | M::MemoryPressure
             | M::ConnectionsTracked
             | M::SweepDuration
             | M::WindowEnd

@@ -95,7 +95,7 @@ pub mod span {
 }
 
 /// Every metric, in the order of the documents.
-pub const METRICS: [Metric; 34] = [
+pub const METRICS: [Metric; 35] = [
     Metric::FlowBytes,
     Metric::FlowPackets,
     Metric::ConnectionsOpened,
@@ -121,6 +121,7 @@ pub const METRICS: [Metric; 34] = [
     Metric::ComponentRestarts,
     Metric::Reloads,
     Metric::ReloadFailed,
+    Metric::MemoryPressure,
     Metric::ProbeRuns,
     Metric::ProbeRunTime,
     Metric::ConnectionsTracked,
@@ -312,6 +313,8 @@ pub fn metric(metric: Metric) -> MetricName {
             "How often the file was read again, by what became of it."),
         M::ReloadFailed => ("tapetum.reload.failed", "1", "tapetum_reload_failed",
             "1 while the file is not what runs because it was not taken."),
+        M::MemoryPressure => ("tapetum.memory.pressure", "1", "tapetum_memory_pressure",
+            "How short memory is: 0 it suffices, 1 above the soft limit, 2 above the hard one."),
         M::ProbeRuns => ("tapetum.probe.runs", "{run}", "tapetum_probe_runs_total",
             "Runs of a kernel program."),
         M::ProbeRunTime => ("tapetum.probe.run_time", "s", "tapetum_probe_run_time_seconds_total",

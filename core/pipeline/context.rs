@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::{Listener, Listeners};
+use crate::{Gate, Listener, Listeners, Memory};
 use tapetum_model::{Attr, Attributes, Metric, Point, PointValue, UnixNanos, Value};
 
 /// Lent to each component at its build.
@@ -24,6 +24,10 @@ pub struct Context {
     pub health: Health,
     /// The sockets of the process.
     pub listeners: Listeners,
+    /// What the process has and may have.
+    pub memory: Memory,
+    /// The gate of its pipeline; of a processor only.
+    pub gate: Gate,
 }
 
 /// What is the same for all components of a process.

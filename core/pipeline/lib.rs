@@ -13,6 +13,7 @@ pub mod context;
 pub mod engine;
 pub mod graph;
 pub mod listener;
+pub mod memory;
 pub mod outlet;
 mod queue;
 mod random;
@@ -33,6 +34,7 @@ pub use context::{Clock, Context, Counter, Gauge, Health, Now, ServiceInfo, Tele
 pub use engine::{Engine, Options, Readiness, Reloaded, Render, Report, Running, StartError};
 pub use graph::{Budget, BudgetLine, GraphProblem, Place};
 pub use listener::{Listener, Listeners};
+pub use memory::{Gate, Memory};
 pub use outlet::{Answer, Outlet, Pressure, Scrape, Stop};
 pub use settings::Settings;
 pub use spec::{Full, GraphSpec, Instance, PipelineSpec, QueueSpec, RetrySpec, ServiceSpec};

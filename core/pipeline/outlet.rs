@@ -214,6 +214,14 @@ impl Outlet {
         worst
     }
 
+    /// Whether a peer would be refused whatever it brings, and when it may come back: asked before its body
+    /// is read.
+    #[must_use]
+    pub fn refuses(&self) -> Option<Duration> {
+        let ways = self.ways.known();
+        ways.iter().filter_map(|way| way.door.closed()).max()
+    }
+
     /// How full the queues behind it are.
     #[must_use]
     pub fn pressure(&self) -> Pressure {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use tapetum_pipeline::{Clock, Context, Health, Listeners, ServiceInfo, Settings, Telemetry};
+use tapetum_pipeline::{
+    Clock, Context, Gate, Health, Listeners, Memory, ServiceInfo, Settings, Telemetry,
+};
 
 use crate::Held;
 
@@ -29,6 +31,8 @@ pub fn context_at(instance: &str, clock: Arc<dyn Clock>) -> Context {
         telemetry: Telemetry::default().of(instance),
         health: Health::default(),
         listeners: Listeners::default(),
+        memory: Memory::default(),
+        gate: Gate::default(),
     }
 }
 

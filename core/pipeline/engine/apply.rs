@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::warn;
 
-use super::build::{Chained, Plan, Planned};
+use super::build::{Chained, Plan, Planned, PlannedPipeline};
 use super::parts::{End, ExporterPart, PipelinePart, ReceiverPart, StagePart, Task, take};
 use super::pipeline::Change;
 use super::running::Running;
@@ -69,7 +69,7 @@ impl Running {
     async fn silence(
         &mut self,
         planned: &[Planned<Box<dyn Receiver>>],
-        pipelines: &[(PipelineSpec, Chained)],
+        pipelines: &[PlannedPipeline],
     ) -> Vec<String> {
         let stays = |part: &ReceiverPart| {
             let mut planned = planned.iter();
@@ -100,13 +100,13 @@ impl Running {
     }
 
     /// Whether a pipeline that a receiver leads into, now or next, changes.
-    fn is_touched(&self, receiver: &String, next: &[(PipelineSpec, Chained)]) -> bool {
+    fn is_touched(&self, receiver: &String, next: &[PlannedPipeline]) -> bool {
         let leaves = self.parts.pipelines.iter().any(|part| {
             part.spec.receivers.contains(receiver)
-                && !next.iter().any(|(spec, _)| spec.name == part.spec.name)
+                && !next.iter().any(|one| one.spec.name == part.spec.name)
         });
         leaves
-            || next.iter().any(|(spec, chain)| {
+            || next.iter().any(|PlannedPipeline { spec, chain, .. }| {
                 let part = self.parts.pipeline(&spec.name);
                 let leads = |spec: &PipelineSpec| spec.receivers.contains(receiver);
                 (leads(spec) || part.is_some_and(|part| leads(&part.spec)))
@@ -122,17 +122,19 @@ impl Running {
     /// Brings every pipeline to what is planned; those that are planned no more.
     async fn apply_pipelines(
         &mut self,
-        planned: Vec<(PipelineSpec, Chained)>,
+        planned: Vec<PlannedPipeline>,
         told: &[String],
     ) -> Vec<PipelinePart> {
         let mut before = mem::take(&mut self.parts.pipelines);
         let mut changes = Vec::new();
-        for (spec, chain) in planned {
-            let at = before.iter().position(|part| part.spec.name == spec.name);
+        for planned in planned {
+            let is_it = |part: &PipelinePart| part.spec.name == planned.spec.name;
+            let at = before.iter().position(is_it);
             let part = match at.map(|at| before.remove(at)) {
-                None => self.pipeline(spec, chain),
-                Some(part) if !self.differs(&part, &spec, &chain) => part,
+                None => self.pipeline(planned),
+                Some(part) if !self.differs(&part, &planned.spec, &planned.chain) => part,
                 Some(mut part) => {
+                    let PlannedPipeline { spec, chain, .. } = planned;
                     changes.push(self.change(&mut part, spec, chain, told));
                     part
                 }
@@ -159,7 +161,7 @@ impl Running {
         let (stages, next): (Vec<StagePart>, _) = self.chain(&spec, chain, &part.stages);
         let (push, pull) = self.ends(&spec);
         if !part.door.leads_to(&push) {
-            part.door = Arc::new(Door::new(&push));
+            part.door = Arc::new(Door::new(&push, part.gate.clone()));
         }
         let (done, changed) = oneshot::channel();
         let mut requests = vec![Request::Change(Box::new(Change {

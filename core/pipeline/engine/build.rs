@@ -9,7 +9,7 @@ use super::parts::Parts;
 use super::ward::Maker;
 use super::{Lent, StartError};
 use crate::component::{Exporter, Processor, Receiver};
-use crate::{BuildError, Context, GraphSpec, Health, Instance, Kind, PipelineSpec};
+use crate::{BuildError, Context, Gate, GraphSpec, Health, Instance, Kind, PipelineSpec};
 
 /// A component of the next graph.
 pub(super) enum Planned<T> {
@@ -22,10 +22,17 @@ pub(super) enum Planned<T> {
 /// The processors of one pipeline.
 pub(super) type Chained = Vec<Planned<Box<dyn Processor>>>;
 
+/// A pipeline of the next graph.
+pub(super) struct PlannedPipeline {
+    pub(super) spec: PipelineSpec,
+    pub(super) chain: Chained,
+    pub(super) gate: Gate,
+}
+
 /// The next graph.
 pub(super) struct Plan {
     pub(super) exporters: Vec<Planned<Exporter>>,
-    pub(super) pipelines: Vec<(PipelineSpec, Chained)>,
+    pub(super) pipelines: Vec<PlannedPipeline>,
     pub(super) receivers: Vec<Planned<Box<dyn Receiver>>>,
 }
 
@@ -52,15 +59,20 @@ pub(super) fn plan(spec: GraphSpec, lent: &Lent, parts: &Parts) -> Result<Plan, 
             .pipelines
             .iter()
             .find(|part| part.spec.name == pipeline.name);
+        let gate = before.map_or_else(Gate::default, |part| part.gate.clone());
         let mut chain = Vec::new();
         let named_here = |id: &String| processors.iter().find(|known| known.id == *id);
         for instance in pipeline.processors.iter().filter_map(named_here) {
             let runs = before.into_iter().flat_map(|part| &part.stages);
             let runs = runs.map(|stage| &stage.instance);
-            let within = Some(pipeline.name.as_str());
+            let within = Some((pipeline.name.as_str(), &gate));
             chain.push(lent.planned(Kind::Processor, runs, instance, within, Maker::processor)?);
         }
-        pipelines.push((pipeline, chain));
+        pipelines.push(PlannedPipeline {
+            spec: pipeline,
+            chain,
+            gate,
+        });
     }
     let mut receivers = Vec::new();
     for instance in spec.receivers.into_iter().map(Arc::new) {
@@ -80,7 +92,7 @@ impl Lent {
         kind: Kind,
         mut running: impl Iterator<Item = &'a Arc<Instance>>,
         wanted: &Arc<Instance>,
-        pipeline: Option<&str>,
+        pipeline: Option<(&str, &Gate)>,
         make: impl FnOnce(&Maker) -> Result<T, BuildError>,
     ) -> Result<Planned<T>, StartError> {
         if !self.anew
@@ -99,7 +111,7 @@ impl Lent {
         }
     }
 
-    fn maker(&self, instance: &Arc<Instance>, pipeline: Option<&str>) -> Maker {
+    fn maker(&self, instance: &Arc<Instance>, pipeline: Option<(&str, &Gate)>) -> Maker {
         let telemetry = self.telemetry.of(&instance.id);
         Maker {
             instance: Arc::clone(instance),
@@ -108,11 +120,13 @@ impl Lent {
                 service: Arc::clone(&self.service),
                 clock: Arc::clone(&self.options.clock),
                 telemetry: match pipeline {
-                    Some(pipeline) => telemetry.within(pipeline),
+                    Some((pipeline, _)) => telemetry.within(pipeline),
                     None => telemetry,
                 },
                 health: Health::default(),
                 listeners: self.listeners.clone(),
+                memory: self.memory.clone(),
+                gate: pipeline.map(|(_, gate)| gate.clone()).unwrap_or_default(),
             },
         }
     }

@@ -9,6 +9,7 @@ mod build;
 mod chain;
 mod export;
 mod ledger;
+mod look;
 mod options;
 mod owed;
 mod parts;
@@ -26,7 +27,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::info;
 
-pub use options::{Options, Render, StartError};
+pub use options::{MemoryUsed, Options, Relieve, Render, StartError};
 pub use readiness::Readiness;
 pub use reload::Reloaded;
 pub use running::Running;
@@ -35,7 +36,7 @@ pub use stop::Report;
 pub(crate) use pipeline::Change;
 pub(crate) use running::State;
 
-use crate::{GraphSpec, Listeners, ServiceInfo, Size, Telemetry, admin};
+use crate::{GraphSpec, Listeners, Memory, ServiceInfo, Size, Stop, Telemetry, admin};
 use parts::Parts;
 use running::Admin;
 
@@ -58,12 +59,14 @@ impl Engine {
             service: Arc::new(service_info(&spec, &options)),
             telemetry: Telemetry::default(),
             listeners: Listeners::default(),
+            memory: Memory::default(),
             options,
             anew: false,
         };
         let service = spec.service.clone();
         let listener = listen(&service.admin).await?;
         budget(&spec)?;
+        lent.memory.set_limit(service.memory_bytes);
         let plan = build::plan(spec, &lent, &Parts::default())?;
         let mut running = Running {
             state: Arc::new(State::new(&lent)),
@@ -76,6 +79,9 @@ impl Engine {
             exporters_made: 0,
         };
         running.reloads_are_counted();
+        let (memory, options) = (running.lent.memory.clone(), running.lent.options.clone());
+        let gone = Stop(running.cutting.subscribe());
+        tokio::spawn(look::look(memory, options, gone));
         // A start is a reload of nothing.
         running.apply(plan).await;
         running.serve_admin(listener);
@@ -89,6 +95,7 @@ struct Lent {
     service: Arc<ServiceInfo>,
     telemetry: Telemetry,
     listeners: Listeners,
+    memory: Memory,
     options: Options,
     /// Something of it differs from before: no component can be kept.
     anew: bool,

@@ -12,6 +12,12 @@ use crate::{BuildError, Clock, GraphProblem, Kind, SystemClock};
 /// and body. Lent by the composition root, since the formats are an exporter's.
 pub type Render = Arc<dyn Fn(&[Batch], Option<&str>) -> (String, Vec<u8>) + Send + Sync>;
 
+/// How many bytes count as used of so many that may be.
+pub type MemoryUsed = Arc<dyn Fn(u64) -> Option<u64> + Send + Sync>;
+
+/// Gives memory back to the system.
+pub type Relieve = Arc<dyn Fn() + Send + Sync>;
+
 /// What is passed in: time, randomness, the host.
 #[derive(Clone)]
 pub struct Options {
@@ -31,6 +37,10 @@ pub struct Options {
     pub render: Option<Render>,
     /// Where the kernel says how much memory the process has.
     pub process_status: PathBuf,
+    /// What counts as used of so many bytes of `service.memory`; without it what the kernel says there.
+    pub memory_used: Option<MemoryUsed>,
+    /// Gives back what is free and not given back yet.
+    pub relieve: Option<Relieve>,
     /// How long one try of an exporter may take before it is cut off and made again.
     pub export_timeout: Duration,
 }
@@ -88,6 +98,8 @@ impl Options {
             version,
             render: None,
             process_status: PathBuf::from("/proc/self/status"),
+            memory_used: None,
+            relieve: None,
             export_timeout: Duration::from_secs(30),
         }
     }

@@ -12,7 +12,7 @@ use super::ward::Ward;
 use crate::books::Account;
 use crate::outlet::{Asked, Request, Ways};
 use crate::queue::{Door, Front};
-use crate::{Instance, PipelineSpec};
+use crate::{Gate, Instance, PipelineSpec};
 
 /// All of them.
 #[derive(Default)]
@@ -66,6 +66,7 @@ pub(super) struct PipelinePart {
     /// Keeps the pipeline open while receivers come and go.
     pub(super) place: mpsc::Sender<Request>,
     pub(super) door: Arc<Door>,
+    pub(super) gate: Gate,
     pub(super) cut: watch::Sender<bool>,
     pub(super) task: Task,
 }

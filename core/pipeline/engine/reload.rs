@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tapetum_model::{Attr, Metric};
 use tracing::{info, warn};
 
-use super::build::{self, Plan, Planned};
+use super::build::{self, Plan, Planned, PlannedPipeline};
 use super::parts::Parts;
 use super::running::Running;
 use super::{Lent, Options, StartError, budget, listen, service_info};
@@ -36,7 +36,8 @@ impl Reloaded {
         for exporter in &plan.exporters {
             done.note(exporter, None);
         }
-        for (spec, chain) in &plan.pipelines {
+        for planned in &plan.pipelines {
+            let PlannedPipeline { spec, chain, .. } = planned;
             chain.iter().for_each(|one| done.note(one, Some(spec)));
         }
         for receiver in &plan.receivers {
@@ -54,7 +55,7 @@ impl Reloaded {
         let is_there = |id: &String| done.kept.contains(id) || done.made.contains(id);
         done.gone = before.filter(|id| !is_there(id)).collect();
         let specs = parts.pipelines.iter().map(|part| &part.spec);
-        let next = plan.pipelines.iter().map(|(spec, _)| spec);
+        let next = plan.pipelines.iter().map(|planned| &planned.spec);
         done.joined = !specs.eq(next);
         done
     }
@@ -156,6 +157,7 @@ impl Running {
         let plan = build::plan(spec, &lent, &self.parts)?;
         let mut done = Reloaded::of(&plan, &self.parts);
         done.joined |= service != self.service;
+        lent.memory.set_limit(service.memory_bytes);
         self.lent = lent;
         self.service = service;
         self.apply(plan).await;
@@ -183,6 +185,7 @@ impl Running {
             },
             telemetry: self.lent.telemetry.clone(),
             listeners: self.lent.listeners.clone(),
+            memory: self.lent.memory.clone(),
             options,
             anew,
         }

@@ -1,7 +1,7 @@
 //! A graph that runs: what can be asked of it.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tapetum_model::{Attr, Batch, Loss, Metric, Origin, Payload, Point, UnixNanos, Window};
@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::ledger::Ledger;
+use super::look;
 use super::parts::Parts;
 use super::readiness::{Readiness, Watched, judge};
 use super::{Lent, Render};
@@ -127,8 +128,8 @@ impl State {
     }
 
     pub(super) fn metrics(&self) -> Vec<Point> {
-        if let Some(bytes) = resident_anonymous(&self.process_status) {
-            self.memory.set(bytes);
+        if let Some(bytes) = look::resident_anonymous(&self.process_status) {
+            self.memory.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         }
         self.telemetry.points(self.started, self.clock.now().unix)
     }
@@ -150,28 +151,5 @@ impl State {
             origin: Origin::Flush,
         };
         Some(render?(&[batch], accept))
-    }
-}
-
-/// `RssAnon` of a `/proc/<pid>/status`, in bytes.
-fn resident_anonymous(status: &Path) -> Option<i64> {
-    let status = std::fs::read_to_string(status).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("RssAnon:"))?;
-    let kibibytes: i64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_the_memory_of_the_process() {
-        let own = resident_anonymous(Path::new("/proc/self/status")).unwrap();
-        assert!(own > 100 * 1024, "{own}");
-        assert_eq!(resident_anonymous(Path::new("/proc/version")), None);
-        assert_eq!(resident_anonymous(Path::new("/nowhere")), None);
     }
 }

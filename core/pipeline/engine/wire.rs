@@ -7,7 +7,7 @@ use tapetum_model::{Attr, Metric, Signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::build::{Chained, Planned};
+use super::build::{Chained, Planned, PlannedPipeline};
 use super::chain::{Chain, Next, Stage};
 use super::export::{Exchange, Replacement, Requests, Sender};
 use super::owed::Owed;
@@ -175,14 +175,15 @@ impl Running {
     }
 
     /// A pipeline that was not there before.
-    pub(super) fn pipeline(&self, spec: PipelineSpec, chain: Chained) -> PipelinePart {
+    pub(super) fn pipeline(&self, planned: PlannedPipeline) -> PipelinePart {
+        let PlannedPipeline { spec, chain, gate } = planned;
         let (stages, next) = self.chain(&spec, chain, &[]);
         let stages_of = next.into_iter().filter_map(|one| match one {
             Next::Made(stage) => Some(*stage),
             Next::Kept(_) => None,
         });
         let (push, pull) = self.ends(&spec);
-        let door = Arc::new(Door::new(&push));
+        let door = Arc::new(Door::new(&push, gate.clone()));
         let (place, requests) = mpsc::channel(1);
         let (cut, cutting) = Stop::channel();
         let labels = [(Attr::Pipeline, spec.name.as_str())];
@@ -205,6 +206,7 @@ impl Running {
             stages,
             place,
             door,
+            gate,
             cut,
             task: Task::new(who, tokio::spawn(pipeline.run())),
         }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tapetum_model::{Batch, Payload};
+use tapetum_model::{Batch, Origin, Payload};
 
 use super::Front;
-use crate::{Full, Pressure};
+use crate::{Full, Gate, Pressure};
 
 /// The door of one pipeline.
 #[derive(Default)]
@@ -19,6 +19,8 @@ pub(crate) struct Door {
     fronts: Vec<Entrance>,
     /// A processor waits to be rebuilt: peers are asked to come back.
     ailing: AtomicBool,
+    /// What a processor of the pipeline closes.
+    gate: Gate,
 }
 
 struct Entrance {
@@ -54,7 +56,7 @@ pub(crate) struct Permit {
 const AILING_AFTER: Duration = Duration::from_secs(1);
 
 impl Door {
-    pub(crate) fn new(fronts: &[Arc<Front>]) -> Self {
+    pub(crate) fn new(fronts: &[Arc<Front>], gate: Gate) -> Self {
         let fronts = fronts
             .iter()
             .map(|front| Entrance {
@@ -65,11 +67,15 @@ impl Door {
         Self {
             fronts,
             ailing: AtomicBool::new(false),
+            gate,
         }
     }
 
     /// Room for `batch` in every queue that may refuse it, or how long its sender should wait.
     pub(crate) fn admit(&self, batch: &Batch) -> Result<Vec<Permit>, Duration> {
+        if let (Origin::Peer, Some(after)) = (batch.origin, self.gate.closed()) {
+            return Err(after);
+        }
         let mut permits = Vec::new();
         for entrance in &self.fronts {
             let front = &entrance.front;
@@ -104,10 +110,15 @@ impl Door {
         }
     }
 
-    /// How full the fullest queue behind it is.
+    /// How full the fullest queue behind it is, or how short of memory the process.
     pub(crate) fn pressure(&self) -> Pressure {
         let levels = self.fronts.iter().map(|one| one.front.queue.level());
-        levels.max().unwrap_or_default()
+        levels.max().unwrap_or_default().max(self.gate.level())
+    }
+
+    /// When a peer may come back; `None`: it need not ask.
+    pub(crate) fn closed(&self) -> Option<Duration> {
+        self.gate.closed()
     }
 
     /// Whether it leads to these exporters and no others.
