@@ -194,7 +194,9 @@ impl Assembly<'_> {
         let mut known: Vec<&'static Opt> = component.options.iter().collect();
         known.extend(schema::besides(component));
         let before = self.findings.count();
-        let mut read = self.reader(tree).options(&known, table, header);
+        let mut reader = self.reader(tree);
+        let mut read = reader.options(&known, table, header);
+        let renewals = reader.renewals;
         let queue = engine::queue(read.remove("queue"));
         let retry = engine::retry(read.remove("retry"));
         if retry.first > retry.most {
@@ -203,7 +205,7 @@ impl Assembly<'_> {
             self.findings
                 .add(Finding::new(&place, message).hint("make `most` the longer one"));
         }
-        let settings = Settings::new(read);
+        let settings = Settings::new(read).with_renewals(renewals);
         // Its author's check may trust types and presence, so it runs only where both are right.
         if self.findings.count() == before && !tree.broken {
             for Problem {
@@ -278,6 +280,8 @@ impl Assembly<'_> {
             world: self.world,
             broken: tree.broken,
             findings: self.findings,
+            path: Vec::new(),
+            renewals: BTreeMap::new(),
         }
     }
 

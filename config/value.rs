@@ -1,8 +1,10 @@
 //! One value against what may stand behind its key.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use tapetum_pipeline::{Duration, Opt, OptKind, Rate, Size};
+use tapetum_pipeline::{Duration, Opt, OptKind, Rate, Renewal, Size};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
@@ -11,7 +13,7 @@ use crate::finding::{Finding, Findings, Place};
 use crate::secrecy::is_secret;
 use crate::substitute::{Filled, fill};
 use crate::syntax::{in_order, noun};
-use crate::{World, spelling};
+use crate::{Host, World, spelling};
 
 mod address;
 
@@ -24,6 +26,10 @@ pub(crate) struct Reader<'a> {
     /// Parts of the source are missing: what is absent is no error of its own.
     pub(crate) broken: bool,
     pub(crate) findings: &'a mut Findings,
+    /// The keys down to the value that is being read.
+    pub(crate) path: Vec<String>,
+    /// How secrets that come out of files are read again.
+    pub(crate) renewals: BTreeMap<Vec<String>, Renewal>,
 }
 
 impl Reader<'_> {
@@ -41,7 +47,7 @@ impl Reader<'_> {
         let mut read = Table::new();
         for (key, span, value) in in_order(table) {
             if let Some(option) = known.iter().find(|option| option.key == key) {
-                if let Some(value) = self.value(&option.kind, value) {
+                if let Some(value) = self.value_of(key, &option.kind, value) {
                     read.insert(key.to_owned(), value);
                 }
             } else {
@@ -69,6 +75,19 @@ impl Reader<'_> {
         read
     }
 
+    /// The value behind a key.
+    fn value_of(
+        &mut self,
+        key: &str,
+        kind: &OptKind,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Option<Value> {
+        self.path.push(key.to_owned());
+        let read = self.value(kind, value);
+        self.path.pop();
+        read
+    }
+
     /// One value; `None` where a finding says why.
     pub(crate) fn value(&mut self, kind: &OptKind, value: &Spanned<DeValue<'_>>) -> Option<Value> {
         let place = self.place(value.span());
@@ -82,7 +101,9 @@ impl Reader<'_> {
             (OptKind::Map(inner), DeValue::Table(table)) => {
                 let read: Vec<_> = in_order(table)
                     .into_iter()
-                    .map(|(key, _, value)| Some((key.to_owned(), self.value(inner, value)?)))
+                    .map(|(key, _, value)| {
+                        Some((key.to_owned(), self.value_of(key, inner, value)?))
+                    })
                     .collect();
                 read.into_iter()
                     .collect::<Option<Table>>()
@@ -110,6 +131,9 @@ impl Reader<'_> {
                 if !(matches!(kind, OptKind::Url) && text.contains('@')) {
                     self.show(kind, &place);
                 }
+                if matches!(kind, OptKind::Secret) && text.contains("${file:") {
+                    self.remember(text);
+                }
                 self.text(kind, filled, &place)
             }
             (_, other) => {
@@ -134,6 +158,13 @@ impl Reader<'_> {
             DeValue::Table(table) => table.values().for_each(|value| self.show_all(kind, value)),
             _ => {}
         }
+    }
+
+    /// A secret comes out of a file, which may be replaced while the component runs.
+    fn remember(&mut self, text: &str) {
+        let (text, folder) = (text.to_owned(), self.folder.to_owned());
+        let again = move || fill(&text, &folder, &Host).ok().map(|filled| filled.text);
+        self.renewals.insert(self.path.clone(), Arc::new(again));
     }
 
     fn fill(&mut self, text: &str, place: &Place) -> Option<Filled> {

@@ -7,6 +7,7 @@
 mod agent;
 mod by_metric;
 mod community;
+mod form;
 mod groups;
 mod json;
 mod key;
@@ -26,6 +27,7 @@ mod oracle;
 mod sample;
 
 pub use agent::Agent;
+pub use form::Form;
 pub use json::Lines;
 pub use proto::{MESSAGE_BYTES_MAX, Message, PointEncoder, SpanEncoder};
 pub use scan::{Malformed, scan};

@@ -50,6 +50,16 @@ pub fn retry_delay(status: &[u8]) -> Option<Duration> {
         .next()
 }
 
+/// The sentence of a `google.rpc.Status`.
+#[must_use]
+pub fn status_message(status: &[u8]) -> String {
+    let sentence = fields(status).filter_map(|field| match field {
+        (2, Field::Bytes(message)) => Some(text(message)),
+        _ => None,
+    });
+    sentence.last().unwrap_or_default()
+}
+
 /// Text of a server, bounded.
 #[must_use]
 pub fn text(bytes: &[u8]) -> String {

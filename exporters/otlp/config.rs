@@ -2,25 +2,46 @@
 
 use std::collections::BTreeMap;
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::uri::{Authority, Scheme, Uri};
 use serde::Deserialize;
-use tapetum_otlp::Temporality;
+use tapetum_otlp::{Form, Temporality};
 use tapetum_pipeline::{Bound, Duration, Opt, OptKind, Problem, Settings};
+use tapetum_tls::ClientTls;
 
 use super::compress::Compression;
+use super::endpoint::Endpoint;
+use super::headers::header;
 
 /// What a file may say.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Config {
     pub(super) endpoint: String,
+    pub(super) protocol: Protocol,
+    #[serde(default)]
+    pub(super) tls: Option<ClientTls>,
     pub(super) compression: Compression,
     #[serde(default)]
     pub(super) headers: BTreeMap<String, String>,
     pub(super) timeout: Duration,
+    pub(super) r#as: As,
     pub(super) community_id: bool,
     pub(super) temporality: Since,
+}
+
+/// What carries the messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Protocol {
+    Grpc,
+    Http,
+}
+
+/// What a connection becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum As {
+    Span,
+    Log,
 }
 
 /// Since when a metric's value counts.
@@ -37,8 +58,24 @@ pub(super) const OPTIONS: &[Opt] = &[
         kind: OptKind::Url,
         default: None,
         optional: false,
-        help: "where the server listens for OTLP over gRPC; without a port it is 4317",
+        help: "where the server listens; without a port it is 4317, with `protocol = \"http\"` 4318, of https 443",
         why: "nobody can guess it",
+    },
+    Opt {
+        key: "protocol",
+        kind: OptKind::Choice(&["grpc", "http"]),
+        default: Some("\"grpc\""),
+        optional: false,
+        help: "what carries the messages: gRPC, or HTTP with protobuf to /v1/traces, /v1/metrics and /v1/logs",
+        why: "a server is slowed down and drained more precisely by gRPC; HTTP is for what stands in between",
+    },
+    Opt {
+        key: "tls",
+        kind: tapetum_tls::CLIENT,
+        default: None,
+        optional: true,
+        help: "who is believed and what is shown, of an endpoint that is https",
+        why: "the authorities that this system trusts, and no certificate of one's own",
     },
     Opt {
         key: "compression",
@@ -65,6 +102,14 @@ pub(super) const OPTIONS: &[Opt] = &[
         why: "OpenTelemetry's own default; after it the request is sent again",
     },
     Opt {
+        key: "as",
+        kind: OptKind::Choice(&["span", "log"]),
+        default: Some("\"span\""),
+        optional: false,
+        help: "what a connection becomes: a span, or a log record with the same attributes",
+        why: "spans of both ends make one trace; log records are for a backend that has no traces",
+    },
+    Opt {
         key: "community_id",
         kind: OptKind::Bool,
         default: Some("false"),
@@ -82,18 +127,17 @@ pub(super) const OPTIONS: &[Opt] = &[
     },
 ];
 
-/// Header names that are the protocol's own.
-const RESERVED: [&str; 6] = [
-    "te",
-    "content-type",
-    "content-length",
-    "host",
-    "user-agent",
-    "connection",
-];
-const PORT: u16 = 4317;
 /// The engine cuts a try off after this long.
 const TIMEOUT_MAX: std::time::Duration = std::time::Duration::from_secs(30);
+
+impl From<As> for Form {
+    fn from(wanted: As) -> Self {
+        match wanted {
+            As::Span => Self::Span,
+            As::Log => Self::Log,
+        }
+    }
+}
 
 impl From<Since> for Temporality {
     fn from(since: Since) -> Self {
@@ -109,9 +153,17 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
         return Vec::new();
     };
     let mut problems = Vec::new();
-    if let Err(message) = authority(&config.endpoint) {
-        problems.push(Problem::at("endpoint", message));
+    match Endpoint::parse(&config.endpoint, config.protocol) {
+        Err(message) => problems.push(Problem::at("endpoint", message)),
+        Ok(endpoint) if !endpoint.is_secure && config.tls.is_some() => {
+            let message = "`tls` of an endpoint that is http: it would go in the clear";
+            let mut problem = Problem::at("tls", message);
+            problem.hint = Some("write https:// in `endpoint`, or leave `tls` out".into());
+            problems.push(problem);
+        }
+        Ok(_) => {}
     }
+    problems.extend(config.tls.iter().flat_map(ClientTls::problems));
     for (name, value) in &config.headers {
         if let Err(message) = header(name, value) {
             problems.push(Problem {
@@ -136,56 +188,6 @@ pub(super) fn bound(_: &Settings) -> Bound {
     }
 }
 
-/// Host and port of an endpoint; the port is filled in.
-pub(super) fn authority(endpoint: &str) -> Result<Authority, String> {
-    let unreadable =
-        || format!("`{endpoint}` is not an address: write for example http://collector:4317");
-    let uri: Uri = endpoint.parse().map_err(|_| unreadable())?;
-    if uri.scheme() == Some(&Scheme::HTTPS) {
-        return Err("https endpoints are not supported yet: use http://".to_owned());
-    }
-    let (Some(authority), true) = (uri.authority(), uri.scheme() == Some(&Scheme::HTTP)) else {
-        return Err(unreadable());
-    };
-    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-        return Err("gRPC has no path: write only http://host:port".to_owned());
-    }
-    if authority.as_str().contains('@') {
-        return Err("no user in an endpoint: use `headers`".to_owned());
-    }
-    match authority.port_u16() {
-        Some(_) => Ok(authority.clone()),
-        None => format!("{}:{PORT}", authority.host())
-            .parse()
-            .map_err(|_| unreadable()),
-    }
-}
-
-/// The headers of every request, marked as secrets.
-pub(super) fn headers(config: &Config) -> Result<HeaderMap, String> {
-    config
-        .headers
-        .iter()
-        .map(|(name, value)| header(name, value))
-        .collect()
-}
-
-fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let key: HeaderName = name
-        .to_ascii_lowercase()
-        .parse()
-        .map_err(|_| format!("`{name}` is not a header name"))?;
-    if RESERVED.contains(&key.as_str()) || key.as_str().starts_with("grpc-") {
-        return Err(format!("`{name}` belongs to the protocol: leave it out"));
-    }
-    let mut value: HeaderValue = value
-        .trim_end_matches(['\r', '\n'])
-        .parse()
-        .map_err(|_| "the value has characters that a header cannot have".to_owned())?;
-    value.set_sensitive(true);
-    Ok((key, value))
-}
-
 #[cfg(test)]
 mod tests {
     use tapetum_testkit::settings;
@@ -196,7 +198,7 @@ mod tests {
     fn a_wrong_value_is_named() {
         let problems = |text: &str| {
             let text = format!(
-                "{text}\ncompression = \"gzip\"\ntimeout = \"1s\"\ncommunity_id = false\ntemporality = \"delta\""
+                "{text}\nprotocol = \"grpc\"\ncompression = \"gzip\"\ntimeout = \"1s\"\nas = \"log\"\ncommunity_id = false\ntemporality = \"delta\""
             );
             let problems = check(&settings(&text));
             problems
@@ -207,13 +209,22 @@ mod tests {
         };
         assert_eq!(problems("endpoint = \"http://collector\""), "");
         assert_eq!(problems("endpoint = \"http://[::1]:4317/\""), "");
-        assert_eq!(
-            problems("endpoint = \"https://collector:4317\""),
-            "endpoint: https endpoints are not supported yet: use http://"
+        let tls = "tls = { cert = \"/c\", server_name = \"a b\" }";
+        let said = problems(&format!("endpoint = \"https://collector\"\n{tls}"));
+        assert!(
+            said.contains("tls.cert: `cert` needs its private key"),
+            "{said}"
+        );
+        assert!(
+            said.contains("tls.server_name: `a b` is not a host name"),
+            "{said}"
+        );
+        let said = problems("endpoint = \"http://collector\"\ntls = { ca = \"/ca\" }");
+        assert!(
+            said.contains("tls: `tls` of an endpoint that is http"),
+            "{said}"
         );
         assert!(problems("endpoint = \"collector:4317\"").contains("is not an address"));
-        assert!(problems("endpoint = \"http://c:4318/v1/traces\"").contains("no path"));
-        assert!(problems("endpoint = \"http://me@c\"").contains("no user"));
         let headers = "endpoint = \"http://c\"\nheaders = { te = \"x\", \"a b\" = \"x\", ok = \"a\\u0000b\" }";
         let said = problems(headers);
         assert!(
@@ -230,13 +241,11 @@ mod tests {
         );
         assert!(!said.contains("a\0b"), "a secret is not shown");
         let slow = settings(
-            "endpoint = \"http://c\"\ncompression = \"none\"\ntimeout = \"1h\"\ncommunity_id = false\ntemporality = \"delta\"",
+            "endpoint = \"http://c\"\nprotocol = \"http\"\ncompression = \"none\"\ntimeout = \"1h\"\nas = \"span\"\ncommunity_id = false\ntemporality = \"delta\"",
         );
         assert_eq!(
             check(&slow)[0].message,
             "must be more than nothing and at most 30s"
         );
-        let filled = authority("http://collector").unwrap();
-        assert_eq!(filled.as_str(), "collector:4317");
     }
 }

@@ -4,12 +4,14 @@ use tapetum_model::{Batch, OtlpSignal, Payload, Records, Signal};
 use tapetum_otlp::{PointEncoder, SpanEncoder};
 use tapetum_pipeline::{Encode, Encoded, Encoding, ServiceInfo};
 
-use super::config::Config;
+use super::config::{As, Config};
 use crate::agent;
 
 /// Writes each kind of batch as the message that its service takes.
 pub(super) struct Messages {
     spans: SpanEncoder,
+    /// What the spans are to whoever takes them.
+    signal: Signal,
     points: PointEncoder,
 }
 
@@ -18,7 +20,13 @@ impl Messages {
         let agent = agent::of(service);
         Self {
             points: PointEncoder::new(&agent).with_temporality(config.temporality.into()),
-            spans: SpanEncoder::new(agent).with_community_id(config.community_id),
+            spans: SpanEncoder::new(agent)
+                .with_form(config.r#as.into())
+                .with_community_id(config.community_id),
+            signal: match config.r#as {
+                As::Span => Signal::Traces,
+                As::Log => Signal::Logs,
+            },
         }
     }
 }
@@ -28,9 +36,10 @@ impl Encode for Messages {
         let mut done = Encoding::default();
         match &batch.payload {
             Payload::Records(Records::Connections(rows)) => {
+                let signal = self.signal;
                 let give = |message: tapetum_otlp::Message| {
                     into.push(Encoded {
-                        signal: Signal::Traces,
+                        signal,
                         items: message.items,
                         bytes: message.bytes.into(),
                     });
@@ -72,13 +81,16 @@ mod tests {
     use tapetum_testkit::{context, contract, sample};
 
     use super::super::compress::Compression;
-    use super::super::config::Since;
+    use super::super::config::{Protocol, Since};
     use super::*;
 
     #[test]
     fn every_kind_of_batch_becomes_its_message() {
         let config = Config {
             endpoint: "http://collector".to_owned(),
+            protocol: Protocol::Grpc,
+            tls: None,
+            r#as: As::Span,
             compression: Compression::Gzip,
             headers: BTreeMap::new(),
             timeout: tapetum_pipeline::Duration(std::time::Duration::from_secs(1)),

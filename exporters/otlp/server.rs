@@ -8,7 +8,8 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::{HeaderMap, Request, Response};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 /// What the server does with a request.
@@ -63,9 +64,30 @@ pub(super) struct Server {
 impl Server {
     /// Listens on a free port; after its script it answers "yes".
     pub(super) async fn start(script: impl IntoIterator<Item = Reply>) -> Self {
+        Self::listen(script, None).await
+    }
+
+    /// The same by TLS.
+    pub(super) async fn start_tls(
+        script: impl IntoIterator<Item = Reply>,
+        tls: tapetum_tls::Server,
+    ) -> Self {
+        Self::listen(script, Some(Arc::new(tls))).await
+    }
+
+    async fn listen(
+        script: impl IntoIterator<Item = Reply>,
+        tls: Option<Arc<tapetum_tls::Server>>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Self {
-            endpoint: format!("http://{}", listener.local_addr().unwrap()),
+            endpoint: match &tls {
+                None => format!("http://{}", listener.local_addr().unwrap()),
+                Some(_) => format!(
+                    "https://localhost:{}",
+                    listener.local_addr().unwrap().port()
+                ),
+            },
             script: Arc::new(Mutex::new(script.into_iter().collect())),
             seen: Arc::default(),
         };
@@ -73,7 +95,17 @@ impl Server {
         tokio::spawn(async move {
             for connection in 0.. {
                 let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(serving.clone().serve(stream, connection));
+                let (serving, tls) = (serving.clone(), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => serving.serve(stream, connection).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serving.serve(stream, connection).await;
+                            }
+                        }
+                    }
+                });
             }
         });
         server
@@ -84,7 +116,7 @@ impl Server {
         std::mem::take(&mut *self.seen.lock().unwrap())
     }
 
-    async fn serve(self, stream: TcpStream, at: usize) {
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin, at: usize) {
         let Ok(mut connection) = h2::server::handshake(stream).await else {
             return;
         };

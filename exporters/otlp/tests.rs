@@ -10,35 +10,48 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use prost::Message as _;
 use tapetum_model::Signal;
-use tapetum_pipeline::{Encoded, Export, Exporter, Outcome};
+use tapetum_pipeline::{Context, Encoded, Export, Exporter, Outcome, Settings};
 use tapetum_testkit::{context, contract, settings};
 
 use super::build;
 use super::server::{Reply, Server};
 
-fn exporter(endpoint: &str, more: &str) -> Box<dyn Export> {
+/// A table with all defaults filled in.
+pub(super) fn values(endpoint: &str, more: &str) -> String {
     let text = format!("endpoint = \"{endpoint}\"\n{more}\n");
     let defaults = [
+        ("protocol", "\"grpc\""),
         ("compression", "\"gzip\""),
         ("timeout", "\"10s\""),
+        ("as", "\"span\""),
         ("community_id", "false"),
         ("temporality", "\"cumulative\""),
     ];
-    let text = defaults.iter().fold(text, |text, (key, value)| {
-        if text.contains(key) {
+    defaults.iter().fold(text, |text, (key, value)| {
+        if text
+            .lines()
+            .any(|line| line.starts_with(&format!("{key} = ")))
+        {
             text
         } else {
             format!("{text}{key} = {value}\n")
         }
-    });
-    match build(&settings(&text), &context("otlp")) {
+    })
+}
+
+pub(super) fn exporter(endpoint: &str, more: &str) -> Box<dyn Export> {
+    made(&settings(&values(endpoint, more)), &context("otlp"))
+}
+
+pub(super) fn made(settings: &Settings, context: &Context) -> Box<dyn Export> {
+    match build(settings, context) {
         Ok(Exporter::Push { export, .. }) => export,
         Ok(Exporter::Pull(_)) => panic!("it is sent to"),
         Err(why) => panic!("{why}"),
     }
 }
 
-fn message(signal: Signal) -> Encoded {
+pub(super) fn message(signal: Signal) -> Encoded {
     Encoded {
         signal,
         items: 3,
@@ -46,7 +59,7 @@ fn message(signal: Signal) -> Encoded {
     }
 }
 
-fn delivered() -> Outcome {
+pub(super) fn delivered() -> Outcome {
     Outcome::Ok {
         rejected: 0,
         message: None,

@@ -6,16 +6,19 @@ use std::sync::Arc;
 
 use tapetum_model::{Connection, End, Role};
 
-use super::wire::{Attributes, bytes};
-use crate::span;
+use super::wire::Attributes;
+use crate::{Form, span};
 
 /// When the bytes of a batch's ends exceed this they are forgotten: the scratch is bounded.
 const BYTES_MAX: usize = 1 << 20;
 /// In a key's `kind`: not an end but an address alone.
 const ANSWERED: u64 = 1 << 4;
 const FREE: u32 = u32::MAX;
-const SPAN_NAME: u8 = 0x2a;
-const SPAN_ATTRIBUTES: u8 = 0x4a;
+/// Of a span's name.
+const NAME: u8 = 0x2a;
+const PREFIX: &[u8] = b"tcp ";
+/// The body of a log record has the same tag; in it stands a text.
+const TEXT: u8 = 0x0a;
 
 /// One end's attributes, and the span's name if this end is the server and has one.
 #[derive(Clone, Debug)]
@@ -33,6 +36,7 @@ pub(super) struct Ends {
     slots: Vec<u32>,
     known: Vec<(Key, Ready)>,
     bytes: Vec<u8>,
+    form: Form,
 }
 
 /// All that decides an end's attributes. The pointers are compared only while their batch lives.
@@ -46,6 +50,14 @@ struct Key {
 }
 
 impl Ends {
+    /// For spans, or for log records.
+    pub(super) fn new(form: Form) -> Self {
+        Self {
+            form,
+            ..Self::default()
+        }
+    }
+
     /// Forgets all: the next batch has other ends.
     pub(super) fn clear(&mut self) {
         self.slots.fill(FREE);
@@ -56,9 +68,10 @@ impl Ends {
     /// What follows from the row's near end.
     pub(super) fn near(&mut self, row: &Connection) -> Ready {
         let key = Key::of(&row.local, row.role, 0);
+        let form = self.form;
         self.find(key, |bytes| {
-            let named = row.role == Role::Server && name(&row.local, bytes);
-            span::near(row, &mut attributes(bytes));
+            let named = row.role == Role::Server && name(form, &row.local, bytes);
+            span::near(row, &mut attributes(form, bytes));
             (named, bytes.len())
         })
     }
@@ -66,11 +79,12 @@ impl Ends {
     /// What follows from the row's far end.
     pub(super) fn far(&mut self, row: &Connection) -> Ready {
         let key = Key::of(&row.remote, row.role, 1);
+        let form = self.form;
         self.find(key, |bytes| {
-            let named = row.role == Role::Client && name(&row.remote, bytes);
-            span::far(row, &mut attributes(bytes));
+            let named = row.role == Role::Client && name(form, &row.remote, bytes);
+            span::far(row, &mut attributes(form, bytes));
             let peer = bytes.len();
-            span::peer(row.remote.address.ip(), &mut attributes(bytes));
+            span::peer(row.remote.address.ip(), &mut attributes(form, bytes));
             (named, peer)
         })
     }
@@ -79,8 +93,9 @@ impl Ends {
     pub(super) fn peer(&mut self, address: IpAddr) -> Ready {
         let mut key = Key::of(&End::of((address, 0).into()), Role::Client, 0);
         key.kind |= ANSWERED;
+        let form = self.form;
         self.find(key, |bytes| {
-            span::peer(address, &mut attributes(bytes));
+            span::peer(address, &mut attributes(form, bytes));
             (false, bytes.len())
         })
     }
@@ -181,22 +196,25 @@ fn mix(left: u64, right: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-fn attributes(out: &mut Vec<u8>) -> Attributes<'_> {
+fn attributes(form: Form, out: &mut Vec<u8>) -> Attributes<'_> {
     Attributes {
         out,
-        tag: SPAN_ATTRIBUTES,
+        tag: form.attribute(),
     }
 }
 
-/// Writes the span's name if the server has one.
-fn name(server: &End, out: &mut Vec<u8>) -> bool {
+/// Writes the span's name, or the record's body, if the server has a name.
+fn name(form: Form, server: &End, out: &mut Vec<u8>) -> bool {
     let Some(name) = span::server_name(server) else {
         return false;
     };
-    let start = out.len();
-    bytes(out, SPAN_NAME, b"tcp ");
-    // The name is cut so that this length is one byte.
-    out[start + 1] += name.len() as u8;
+    // The name is cut so that each length is one byte.
+    let length = (PREFIX.len() + name.len()) as u8;
+    match form {
+        Form::Span => out.extend_from_slice(&[NAME, length]),
+        Form::Log => out.extend_from_slice(&[NAME, length + 2, TEXT, length]),
+    }
+    out.extend_from_slice(PREFIX);
     out.extend_from_slice(name.as_bytes());
     true
 }

@@ -7,6 +7,8 @@ mod spans;
 mod wire;
 
 #[cfg(test)]
+mod log_tests;
+#[cfg(test)]
 mod tests;
 
 use bytes::Bytes;

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use tapetum_model::{Connection, Role};
 
 use super::wire::varint_len;
+use crate::Form;
 use crate::key::Key;
 use crate::span::{self, Fields};
 use crate::text::AddressText;
@@ -26,20 +27,39 @@ const ROOM: usize = 4096;
 pub(super) struct Row {
     bytes: Box<[u8; ROOM]>,
     len: usize,
+    form: Form,
 }
 
 impl Row {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(form: Form) -> Self {
         Self {
             bytes: Box::new([0; ROOM]),
             len: 0,
+            form,
         }
     }
 
     /// Writes what is the row's own; the span's name only where nobody `named` the server.
     pub(super) fn fill(&mut self, row: &Connection, named: bool) {
-        self.header(row);
+        match self.form {
+            Form::Span => self.header(row),
+            Form::Log => self.log_header(row),
+        }
         span::own(row, self);
+        if self.form == Form::Span {
+            self.span_tail(row);
+        }
+        if !named {
+            self.port_name(row.server().address.port());
+        }
+    }
+
+    pub(super) fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// What only a span can say: what it goes on from, and that it failed.
+    fn span_tail(&mut self, row: &Connection) {
         if let Some(link) = &row.link {
             let room = self.room::<ATTRIBUTE>();
             room[..4].copy_from_slice(&[0x6a, 33, 0x0a, 16]);
@@ -55,13 +75,31 @@ impl Row {
             *room = [0x7a, 2, 0x18, 2];
             self.len += 4;
         }
-        if !named {
-            self.port_name(row.server().address.port());
-        }
     }
 
-    pub(super) fn as_slice(&self) -> &[u8] {
-        &self.bytes[..self.len]
+    /// When it began and ended, whose trace it is of, and how much it matters.
+    fn log_header(&mut self, row: &Connection) {
+        self.len = 0;
+        let (number, text): (u8, &[u8; 5]) = match row.error {
+            None => (9, b"INFO\0"),
+            Some(_) => (17, b"ERROR"),
+        };
+        let length = if number == 9 { 4 } else { 5 };
+        let room = self.room::<HEADER>();
+        room[0] = 0x09;
+        room[1..9].copy_from_slice(&row.start.0.to_le_bytes());
+        room[9] = 0x59;
+        room[10..18].copy_from_slice(&row.end.0.to_le_bytes());
+        room[18..20].copy_from_slice(&[0x4a, 16]);
+        room[20..36].copy_from_slice(&row.trace.0);
+        room[36..38].copy_from_slice(&[0x52, 8]);
+        room[38..46].copy_from_slice(&row.span.0);
+        room[46] = 0x45;
+        room[47..51].copy_from_slice(&(span::flags(row) & 0xff).to_le_bytes());
+        room[51..53].copy_from_slice(&[0x10, number]);
+        room[53..55].copy_from_slice(&[0x1a, length as u8]);
+        room[55..60].copy_from_slice(text);
+        self.len = 55 + length;
     }
 
     fn header(&mut self, row: &Connection) {
@@ -101,12 +139,13 @@ impl Row {
             }
         }
         let digits = &digits[first..];
-        let room = self.room::<16>();
-        room[0] = 0x2a;
-        room[1] = 5 + digits.len() as u8;
-        room[2..7].copy_from_slice(b"tcp :");
-        room[7..7 + digits.len()].copy_from_slice(digits);
-        self.len += 7 + digits.len();
+        let length = 5 + digits.len() as u8;
+        match self.form {
+            Form::Span => self.put(&[0x2a, length]),
+            Form::Log => self.put(&[0x2a, length + 2, 0x0a, length]),
+        }
+        self.put(b"tcp :");
+        self.put(digits);
     }
 
     #[inline]
@@ -119,8 +158,10 @@ impl Row {
     /// Copies an attribute's head and sets its lengths for a value of `inner` bytes.
     #[inline]
     fn head(&mut self, key: &Key, inner: usize) -> &mut [u8; ATTRIBUTE] {
+        let tag = self.form.attribute();
         let room = self.room::<ATTRIBUTE>();
         room[..Key::ROOM].copy_from_slice(&key.head);
+        room[0] = tag;
         room[1] = (key.len - 2 + inner) as u8;
         room[key.len - 1] = inner as u8;
         room
@@ -133,7 +174,7 @@ impl Row {
         let value = &value.as_bytes()[..cut];
         let inner = 1 + varint_len(value.len() as u64) + value.len();
         let whole = key.len - 3 + varint_len(inner as u64) + inner;
-        self.put(&[0x4a]);
+        self.put(&[self.form.attribute()]);
         self.long(whole);
         self.put(&key.head[2..key.len - 1]);
         self.long(inner);

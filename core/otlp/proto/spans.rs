@@ -1,4 +1,5 @@
-//! Connections -> the bytes of `ExportTraceServiceRequest`, grouped by near entity.
+//! Connections -> the bytes of `ExportTraceServiceRequest`, grouped by near entity; or of
+//! `ExportLogsServiceRequest`, whose fields have the same numbers down to the record.
 //!
 //! One pass finds the groups, a second writes them. A span is what repeats of its two ends, copied,
 //! and what is its own; nothing is allocated a record. A message that would grow beyond its bound
@@ -12,7 +13,7 @@ use super::wire::{Attributes, Nested, bytes, varint};
 use super::{MESSAGE_BYTES_MAX, Message, finished};
 use crate::groups::Groups;
 use crate::span::EndFields as _;
-use crate::{Agent, names, resource, span};
+use crate::{Agent, Form, names, resource, span};
 
 /// What a span takes, until the first message says better.
 const SPAN_BYTES: usize = 1024;
@@ -63,13 +64,21 @@ impl SpanEncoder {
             agent,
             groups: Groups::default(),
             ends: Ends::default(),
-            row: Row::new(),
+            row: Row::new(Form::Span),
             resource: Vec::new(),
             scope: Vec::new(),
             span_bytes: SPAN_BYTES,
             message_bytes_max: MESSAGE_BYTES_MAX,
             community_id: false,
         }
+    }
+
+    /// What the rows become: the request is then one of logs.
+    #[must_use]
+    pub fn with_form(mut self, form: Form) -> Self {
+        self.ends = Ends::new(form);
+        self.row = Row::new(form);
+        self
     }
 
     /// Whether each span says its Community ID.

@@ -9,11 +9,11 @@ use http::{HeaderMap, StatusCode};
 use tapetum_otlp::response;
 use tapetum_pipeline::Outcome;
 
-use super::compress;
+use super::super::compress;
 
 /// A whole answer.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(in super::super) struct Answer {
     pub(super) http: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
@@ -69,8 +69,13 @@ enum Pushback {
 }
 
 impl Answer {
+    /// Whether the server does not know who sends.
+    pub(in super::super) fn is_unauthenticated(&self) -> bool {
+        self.status() == code::UNAUTHENTICATED
+    }
+
     /// Whether the server said that it cannot read this compression.
-    pub(super) fn refuses(&self, encoding: &str) -> bool {
+    pub(in super::super) fn refuses(&self, encoding: &str) -> bool {
         if self.status() != code::UNIMPLEMENTED {
             return false;
         }
@@ -85,7 +90,7 @@ impl Answer {
     }
 
     /// What became of the message that it answers.
-    pub(super) fn outcome(&self) -> Outcome {
+    pub(in super::super) fn outcome(&self) -> Outcome {
         let status = self.status();
         if status == code::OK {
             return self.success();
