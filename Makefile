@@ -4,13 +4,16 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster bench image lint
+.PHONY: help demo demo-cluster test test-cluster bench image lint
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: ## a little shop in network namespaces, watched live (as root)
 	@tests/demo
+
+demo-cluster: ## a Kubernetes of two nodes with a shop, every edge named (as root); STAY=1 leaves it there
+	@STAY=$(STAY) tests/cluster/demo
 
 test: ## every test that needs no cluster, and the lab where privileges allow
 	@tests/all

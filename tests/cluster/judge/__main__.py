@@ -1,6 +1,6 @@
 """Holds what the agents say against what the API server says: each end of each edge of the plan.
 
-    python3 judge --pods FILE --objects FILE --plan FILE --jaeger URL --prometheus URL [--since SECONDS]
+    python3 judge --pods FILE --objects FILE --plan FILE… --jaeger URL --prometheus URL [--since SECONDS]
             [--what spans|graph|series]… [--network CIDR=NAME]… [--lenient]
 
 Prints what is wrong or missing, one line each with how often, and how many connections of each edge it saw; the
@@ -24,8 +24,9 @@ LINES_MAX = 40
 
 def arguments():
     parser = argparse.ArgumentParser(prog="judge", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("pods", "objects", "plan", "jaeger", "prometheus"):
+    for name in ("pods", "objects", "jaeger", "prometheus"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--plan", required=True, nargs="+")
     parser.add_argument("--since", type=float, default=0.0, help="unix time from which on nothing may be missing")
     parser.add_argument("--lookback", type=int, default=3600, help="seconds of spans that are judged")
     parser.add_argument("--what", action="append", choices=("spans", "graph", "series"))
@@ -39,7 +40,7 @@ def main():
     with open(options.objects, encoding="utf-8") as file:
         objects = json.load(file)["items"]
     networks = dict(one.split("=") for one in options.network)
-    cluster, edges = Cluster(options.pods, objects, networks), plan.read(options.plan)
+    cluster, edges = Cluster(options.pods, objects, networks), [edge for file in options.plan for edge in plan.read(file)]
     what = options.what or ["spans", "graph", "series"]
     wrong, missing, said = Counter(), Counter(), []
     if "spans" in what:

@@ -56,16 +56,13 @@ class End:
             return {"k8s.node.name", "zone"}
         if self.pod.on_host_network and port not in self.pod.ports.get(self.name, ()):
             return {"k8s.node.name", "zone"}
-        alone = len(self.pod.ports) == 1 or port in self.pod.ports.get(self.name, ())
-        return {
-            "service.name",
-            "k8s.namespace.name",
-            "k8s.pod.name",
-            "k8s.node.name",
-            "k8s.workload.name",
-            "k8s.workload.kind",
-            "zone",
-        } | ({"k8s.container.name"} if alone and port else set())
+        known = {"service.name", "k8s.namespace.name", "k8s.pod.name", "k8s.node.name", "zone"}
+        # A pod that nobody controls has no workload.
+        if self.pod.workload[0] != "Pod":
+            known |= {"k8s.workload.name", "k8s.workload.kind"}
+        if port and (len(self.pod.ports) == 1 or port in self.pod.ports.get(self.name, ())):
+            known.add("k8s.container.name")
+        return known
 
     def resource(self, cluster):
         """The resource of spans of which this is the near end."""

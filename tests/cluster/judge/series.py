@@ -30,15 +30,15 @@ class Ends:
 def of_pod(pod):
     """The labels that an end in this pod may have."""
     kind, workload = pod.workload
-    return {
+    names = {
         "service_name": workload,
         "k8s_namespace_name": pod.namespace,
-        "k8s_workload_name": workload,
-        "k8s_workload_kind": kind,
         "k8s_pod_name": pod.name,
         "k8s_node_name": pod.node,
         "zone": pod.zone,
     }
+    # A pod that nobody controls has no workload.
+    return names if kind == "Pod" else names | {"k8s_workload_name": workload, "k8s_workload_kind": kind}
 
 
 def fetch(prometheus, job):
@@ -93,7 +93,9 @@ def _look_for(cluster, edge, direction, side, series, node_of, with_pods, missin
             kind, workload, _ = whom.split(":")[-1].split("/")
             on_node = any(pod.on_host_network for pod in _pods(cluster, whom)) and far == "source"
             if not on_node:
-                want |= {f"{far}_k8s_workload_name": workload, f"{far}_k8s_workload_kind": kind, f"{far}_service_name": workload}
+                want[f"{far}_service_name"] = workload
+            if not on_node and kind != "Pod":
+                want |= {f"{far}_k8s_workload_name": workload, f"{far}_k8s_workload_kind": kind}
         elif whom.startswith("network/") and far == "destination":
             want[f"{far}_service_name"] = whom.split("/")[1]
         if direction == "transmit" and edge.service:

@@ -73,8 +73,15 @@ def _spans(trace):
 def judge(cluster, edges, spans, strict_from):
     """Holds every span against the truth; what began after `strict_from` must also be complete."""
     verdict = Verdict()
-    for (trace, _), times in Counter((span.trace, span.identity) for span in spans).items():
+    # An agent that was started again begins to count anew: it says of the same connection what came later.
+    for times in Counter((span.trace, span.identity, span.begun) for span in spans).values():
         if times > 1:
+            verdict.wrong["a span is reported twice"] += 1
+    reporters = {}
+    for span in spans:
+        reporters.setdefault((span.trace, span.identity), set()).add(span.resource.get("k8s.node.name"))
+    for nodes in reporters.values():
+        if len(nodes) > 1:
             verdict.wrong["a span is reported by two agents"] += 1
     clients = {(span.trace, span.identity): span for span in spans if span.is_client}
     servers = {(span.trace, span.parent): span for span in spans if not span.is_client}
@@ -95,6 +102,9 @@ def _judge_one(cluster, edges, span, other, verdict, strict):
     far = near_end(cluster, other) if other else None
     far = far or far_end(cluster, span)
     client, server = (near, far) if span.is_client else (far, near)
+    if "error.type" in span.tags and other is None:
+        _judge_failed(cluster, near, span, verdict)
+        return
     edge = _edge_of(edges, client, server, span)
     if edge is None:
         # Whose span it is may be the very thing that is wrong: without that there is no edge to name.
@@ -105,6 +115,24 @@ def _judge_one(cluster, edges, span, other, verdict, strict):
     where = f"{edge}, the {'client' if span.is_client else 'server'}'s span"
     _judge_near(cluster, near, span, where, verdict, strict)
     _judge_far(cluster, edge, far, span, where, verdict, strict)
+
+
+def _judge_failed(cluster, near, span, verdict):
+    """A connect to where nobody answered: whose address it was a moment ago may be said, and nobody else's name."""
+    where = f"{near.key} that found nobody"
+    _judge_near(cluster, near, span, where, verdict, False)
+    if not span.is_client:
+        return
+    address = span.tags["network.peer.address"]
+    pods = [pod for pod in cluster.pods.values() if address in pod.addresses and pod.begun <= span.begun < pod.ended + 10]
+    true = {key: {of_pod[key] for of_pod in map(_pod_names, pods)} for key in _pod_names(None)}
+    for key, values in true.items():
+        _compare(f"destination.{key}", span.tags.get(f"destination.{key}"), values, False, where, verdict, False)
+
+
+def _pod_names(pod):
+    names = ("service.name", "k8s.pod.name", "k8s.workload.name", "k8s.node.name")
+    return dict(zip(names, (pod.workload[1], pod.name, pod.workload[1], pod.node))) if pod else dict.fromkeys(names)
 
 
 def near_end(cluster, span):
@@ -121,11 +149,17 @@ def near_end(cluster, span):
 
 
 def far_end(cluster, span):
-    """By its address, for an end that nobody observed."""
+    """By its address, for an end that nobody observed, or whose span is not there yet."""
     address = span.tags["network.peer.address"]
+    asked = cluster.asked.get((address, span.tags.get("network.peer.port")))
+    if asked:
+        return End("asked", asked)
     pods = cluster.pods_at(address, span.begun)
     if pods:
-        named = [name for name in pods[0].ports if span.tags.get("network.peer.port") in pods[0].ports[name]]
+        ports = pods[0].ports
+        named = list(ports) if len(ports) == 1 else [
+            name for name in ports if span.tags.get("network.peer.port") in ports[name]
+        ]
         return End("container", named[0] if len(named) == 1 else "", pods[0].node, pods[0])
     node = cluster.nodes.get(address)
     return End("process", "unseen", node) if node else End("network", cluster.network(address))
@@ -133,7 +167,8 @@ def far_end(cluster, span):
 
 def _edge_of(edges, client, server, span):
     for edge in edges:
-        if edge.server != server.key and not (server.name == "unseen" and edge.server.startswith("process/")):
+        unseen = server.name == "unseen" and edge.server.startswith("process/")
+        if edge.server != server.key and edge.asked != server.name and not unseen:
             continue
         # Who comes from outside by a node's port is, for who answers, the node that translated it.
         through_node = edge.client == "network/external" and client.name == "unseen" and edge.asked.startswith("node:")
@@ -151,8 +186,12 @@ def _judge_near(cluster, end, span, where, verdict, strict):
 
 def _judge_far(cluster, edge, end, span, where, verdict, strict):
     side = "destination" if span.is_client else "source"
-    true = end.names(cluster.zones)
-    known = end.known(edge.port if span.is_client else None)
+    if end.kind == "asked":
+        # Who answered nobody says: it is one of those behind the Service, and no name needs to be known.
+        true, known = _behind(cluster, edge), set()
+    else:
+        true = end.names(cluster.zones)
+        known = end.known(edge.port if span.is_client else None)
     if edge.asked.startswith("node:") and not span.is_client:
         # A port of a node is translated at that node: who is behind it nobody can see from here.
         translator = End("process", "translator", cluster.nodes.get(span.tags["network.peer.address"]))
@@ -167,6 +206,20 @@ def _judge_far(cluster, edge, end, span, where, verdict, strict):
             _compare("destination.k8s.service.name", said, {name}, True, where, verdict, strict)
         elif said is not None:
             _compare("destination.k8s.service.name", said, {edge.server.split("/")[1]}, False, where, verdict, strict)
+
+
+def _behind(cluster, edge):
+    """Every name that a server of this edge has."""
+    true = {}
+    kind, name = edge.server.split("/")[0], edge.server.split("/")[-1]
+    ends = [End("container", name, pod.node, pod) for pod in cluster.pods.values() if name in pod.ports]
+    if kind == "process":
+        ends = [End("process", name, node) for node in cluster.zones]
+    for end in ends:
+        if end.key == edge.server:
+            for key, values in end.names(cluster.zones).items():
+                true.setdefault(key, set()).update(values)
+    return true
 
 
 def _compare(key, said, true, known, where, verdict, strict):

@@ -36,9 +36,12 @@ class Cluster:
 
     def __init__(self, pods_file, objects, networks):
         self.networks = {ipaddress.ip_network(cidr): name for cidr, name in networks.items()}
-        self.owners, self.zones, self.nodes, self.services = {}, {}, {}, {}
+        self.owners, self.zones, self.nodes = {}, {}, {}
+        # What stands for others, as the plan writes it, by address and port.
+        self.asked = {}
         self.uid = None
-        for item in objects:
+        # Nodes first: a NodePort is at their addresses.
+        for item in sorted(objects, key=lambda one: one["kind"] != "Node"):
             self._learn(item)
         self.pods = {}
         with open(pods_file, encoding="utf-8") as lines:
@@ -55,9 +58,12 @@ class Cluster:
             for address in item["status"]["addresses"]:
                 self.nodes[address["address"]] = meta["name"]
         elif kind == "Service":
-            address = item["spec"].get("clusterIP")
-            if address not in (None, "None"):
-                self.services[(meta["namespace"], meta["name"])] = address
+            namespace = "" if meta["namespace"] == "shop" else f"{meta['namespace']}:"
+            for port in item["spec"].get("ports", []):
+                self.asked[(item["spec"].get("clusterIP"), port["port"])] = f"{namespace}{meta['name']}:{port['port']}"
+                if "nodePort" in port:
+                    for address in self.nodes:
+                        self.asked[(address, port["nodePort"])] = f"node:{port['nodePort']}"
         elif kind == "Namespace" and meta["name"] == "kube-system":
             self.uid = meta["uid"]
         elif kind in ("ReplicaSet", "Job"):

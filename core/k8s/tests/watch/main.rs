@@ -3,6 +3,5 @@
 mod cuts;
 mod life;
 mod lists;
-mod model;
 mod owners;
 mod world;
