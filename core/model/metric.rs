@@ -83,6 +83,8 @@ pub enum Metric {
     AggregateSeries,
     /// `tapetum.aggregate.folded`
     AggregateFolded,
+    /// `tapetum.k8s.unnamed`
+    K8sUnnamed,
     /// `tapetum.process.memory`
     ProcessMemory,
     /// `tapetum.build.info`

@@ -1,6 +1,8 @@
 //! What every record kind says of itself in one table, so that components need not know kinds.
 
-use crate::{Attr, End, Metric, SpanId, TraceId, UnixNanos, Value};
+use std::net::SocketAddr;
+
+use crate::{Attr, End, Metric, Records, SpanId, TraceId, UnixNanos, Value};
 
 /// The rows of one record kind.
 ///
@@ -31,6 +33,12 @@ pub trait Rows {
     fn quantity(&self, row: usize, index: usize) -> Option<Quantity>;
     /// When a row's measures were taken.
     fn time(&self, row: usize) -> UnixNanos;
+    /// When that began of which a row is a part: who had an address then has been its end ever since.
+    fn began(&self, row: usize) -> UnixNanos;
+    /// Who really answered, where that is another address than the far end's.
+    fn answered_by(&self, row: usize) -> Option<SocketAddr>;
+    /// Takes out the rows for which `taken` is true, in their order; called once a row, in order.
+    fn take(&mut self, taken: &mut dyn FnMut(usize) -> bool) -> Records;
     /// Drops the rows for which `keep` is false; called once a row, in order.
     fn retain(&mut self, keep: &mut dyn FnMut(usize) -> bool);
 }

@@ -95,7 +95,7 @@ pub mod span {
 }
 
 /// Every metric, in the order of the documents.
-pub const METRICS: [Metric; 35] = [
+pub const METRICS: [Metric; 36] = [
     Metric::FlowBytes,
     Metric::FlowPackets,
     Metric::ConnectionsOpened,
@@ -129,6 +129,7 @@ pub const METRICS: [Metric; 35] = [
     Metric::WindowEnd,
     Metric::AggregateSeries,
     Metric::AggregateFolded,
+    Metric::K8sUnnamed,
     Metric::ProcessMemory,
     Metric::BuildInfo,
 ];
@@ -329,6 +330,8 @@ pub fn metric(metric: Metric) -> MetricName {
             "Series that live now."),
         M::AggregateFolded => ("tapetum.aggregate.folded", "{record}", "tapetum_aggregate_folded_total",
             "Additions that went to a series of other ends, because the budget of series was used up."),
+        M::K8sUnnamed => ("tapetum.k8s.unnamed", "{record}", "tapetum_k8s_unnamed_total",
+            "Records that left with an end in the cluster whose name was not known in time."),
         M::ProcessMemory => ("tapetum.process.memory", "By", "tapetum_process_memory_bytes",
             "Memory of the process that is its own."),
         M::BuildInfo => ("tapetum.build.info", "", "tapetum_build_info",

@@ -3,18 +3,21 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use tapetum_pipeline::{Bound, Opt, OptKind, Problem, Settings};
+use tapetum_pipeline::{Bound, Duration, Opt, OptKind, Problem, Settings};
 
+use super::locals::LOCALS_MAX;
 use super::networks::{Cidr, NETWORKS_MAX};
-use super::place::PLACED_MAX;
+use super::waiting;
 
 /// What a file may say.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Config {
     #[serde(default)]
     pub(super) node: String,
     pub(super) scope: Scope,
+    #[serde(default = "wait")]
+    pub(super) wait: Duration,
     #[serde(default)]
     pub(super) networks: BTreeMap<String, String>,
 }
@@ -48,6 +51,14 @@ pub(super) const OPTIONS: &[Opt] = &[
         why: "needs no gateway",
     },
     Opt {
+        key: "wait",
+        kind: OptKind::Duration,
+        default: Some("\"5s\""),
+        optional: false,
+        help: "how long a record waits for the name of an end that the API server has not told yet, once an end; `0s`: not at all",
+        why: "a kubelet reports a new container within 2 s and a busy one within 4; nothing that leaves is in a hurry",
+    },
+    Opt {
         key: "networks",
         kind: OptKind::Map(&OptKind::Text),
         default: Some("{}"),
@@ -57,11 +68,21 @@ pub(super) const OPTIONS: &[Opt] = &[
     },
 ];
 
+/// Longer would only be a second place where records are lost if the agent is.
+const WAIT_MAX: std::time::Duration = std::time::Duration::from_secs(60);
+
+fn wait() -> Duration {
+    Duration(std::time::Duration::from_secs(5))
+}
+
 pub(super) fn check(settings: &Settings) -> Vec<Problem> {
     let Ok(config) = settings.read::<Config>() else {
         return Vec::new();
     };
     let mut problems = Vec::new();
+    if config.wait.0 > WAIT_MAX {
+        problems.push(Problem::at("wait", "must not be longer than 60s"));
+    }
     if config.networks.len() > NETWORKS_MAX {
         problems.push(Problem::at(
             "networks",
@@ -83,7 +104,7 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
     problems
 }
 
-const PLACED_BYTES: u64 = 1_536;
+const LOCAL_BYTES: u64 = 1_536;
 const NETWORK_BYTES: u64 = 256;
 
 pub(super) fn bound(settings: &Settings) -> Bound {
@@ -91,7 +112,9 @@ pub(super) fn bound(settings: &Settings) -> Bound {
         .read::<Config>()
         .map_or(0, |config| config.networks.len() as u64);
     Bound {
-        user_bytes: PLACED_MAX as u64 * PLACED_BYTES + networks * NETWORK_BYTES,
+        user_bytes: LOCALS_MAX as u64 * LOCAL_BYTES
+            + waiting::BOUND_BYTES
+            + networks * NETWORK_BYTES,
         kernel_bytes: 0,
     }
 }

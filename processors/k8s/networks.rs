@@ -81,13 +81,16 @@ impl Networks {
         }
     }
 
-    /// Who an address belongs to, as far as its network says.
-    pub(super) fn name(&self, address: IpAddr) -> Option<&Arc<Entity>> {
+    /// By the networks of the file.
+    pub(super) fn named(&self, address: IpAddr) -> Option<&Arc<Entity>> {
         let whole = number(address);
-        self.lengths
-            .iter()
-            .find_map(|length| self.named.get(&Cidr::around(whole, *length)))
-            .or_else(|| is_outside(address).then_some(&self.external))
+        let mut lengths = self.lengths.iter();
+        lengths.find_map(|length| self.named.get(&Cidr::around(whole, *length)))
+    }
+
+    /// By what kind of address it is.
+    pub(super) fn outside(&self, address: IpAddr) -> Option<&Arc<Entity>> {
+        is_outside(address).then_some(&self.external)
     }
 }
 

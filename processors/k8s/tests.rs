@@ -1,8 +1,13 @@
-//! What `k8s` promises without a cluster: names stay, nodes are said, networks are named.
+//! What `k8s` promises without a cluster: names stay, nodes are said, networks are named. With one:
+//! `names.rs`, `late.rs`.
+
+mod cluster;
+mod late;
+mod names;
 
 use std::sync::Arc;
 
-use tapetum_model::{Attr, Connection, Entity, Records};
+use tapetum_model::{Attr, Connection, End as Side, Entity, Records};
 use tapetum_testkit::contract::{Books, moment};
 use tapetum_testkit::{context, sample, settings};
 
@@ -10,7 +15,7 @@ use super::*;
 
 fn named(options: &str, rows: Vec<Connection>) -> Vec<Connection> {
     let config: Config = settings(options).read().unwrap();
-    let mut processor = K8s::new(&config).unwrap();
+    let mut processor = K8s::new(&config, None, &Telemetry::default()).unwrap();
     let mut books = Books::default();
     let mut out = books.process(&mut processor, sample::batch(rows), moment(1));
     assert!(
@@ -27,7 +32,7 @@ fn named(options: &str, rows: Vec<Connection>) -> Vec<Connection> {
 
 fn to(address: &str) -> Connection {
     let mut row = sample::connection(0);
-    row.remote = End::of(address.parse().unwrap());
+    row.remote = Side::of(address.parse().unwrap());
     row
 }
 
@@ -102,15 +107,15 @@ fn the_longest_network_names_an_end() {
 
 #[test]
 fn what_it_remembers_is_bounded_and_forgotten() {
-    let mut places = Places::new("node");
-    for n in 0..3 * place::PLACED_MAX {
-        let mut entity = Arc::new(Entity::new([(Attr::ServiceName, n.to_string().into())]));
-        places.place(&mut entity);
-        assert!(entity.attribute(&Attr::K8sNodeName).is_some());
-        assert!(places.len() <= place::PLACED_MAX);
+    let mut locals = Locals::new("node");
+    for n in 0..3 * locals::LOCALS_MAX {
+        let entity = Arc::new(Entity::new([(Attr::ServiceName, n.to_string().into())]));
+        let local = locals.find(&entity, None);
+        assert!(local.goes.attribute(&Attr::K8sNodeName).is_some());
+        assert!(locals.len() <= locals::LOCALS_MAX);
     }
-    places.forget();
-    assert_eq!(places.len(), 0);
+    locals.forget();
+    assert_eq!(locals.len(), 0);
 }
 
 #[test]
@@ -137,7 +142,7 @@ fn a_cluster_is_near_where_a_pod_or_a_person_says_so() {
 fn it_builds_from_its_example() {
     let example = settings(COMPONENT.example);
     assert!((COMPONENT.check)(&example).is_empty());
-    assert!((COMPONENT.bound)(&example).user_bytes < 8 << 20);
+    assert!((COMPONENT.bound)(&example).user_bytes < 16 << 20);
     let Build::Processor(build) = COMPONENT.build else {
         panic!("a processor")
     };

@@ -1,10 +1,11 @@
 //! The connection row's table: its ends, dimensions and the metrics that it adds to.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
 
 use super::{Connection, Flags, Role};
 use crate::rows::{Contribution, Orientation, Quantity, Rows, Trace};
-use crate::{Attr, End, Metric, UnixNanos, Value};
+use crate::{Attr, End, Metric, Records, UnixNanos, Value};
 
 const PORT: &[Attr] = &[Attr::ServerPort];
 const FLOW: &[Attr] = &[Attr::NetworkTransport, Attr::ServerPort];
@@ -149,6 +150,23 @@ impl Rows for Vec<Connection> {
 
     fn time(&self, row: usize) -> UnixNanos {
         self[row].end
+    }
+
+    fn began(&self, row: usize) -> UnixNanos {
+        self[row].born
+    }
+
+    fn answered_by(&self, row: usize) -> Option<SocketAddr> {
+        self[row].answered_by
+    }
+
+    fn take(&mut self, taken: &mut dyn FnMut(usize) -> bool) -> Records {
+        let mut row = 0;
+        let taken = self.extract_if(.., |_| {
+            row += 1;
+            taken(row - 1)
+        });
+        Records::Connections(taken.collect())
     }
 
     fn retain(&mut self, keep: &mut dyn FnMut(usize) -> bool) {
