@@ -10,7 +10,7 @@ pub struct Shipped {
 }
 
 /// All of them.
-pub static SHIPPED: [Shipped; 3] = [
+pub static SHIPPED: [Shipped; 4] = [
     Shipped {
         name: "demo",
         text: include_str!("demo.toml"),
@@ -22,5 +22,9 @@ pub static SHIPPED: [Shipped; 3] = [
     Shipped {
         name: "agent",
         text: include_str!("agent.toml"),
+    },
+    Shipped {
+        name: "relay",
+        text: include_str!("relay.toml"),
     },
 ];

@@ -1,5 +1,7 @@
 //! The unit between components, with its window and what was lost on the way to it.
 
+use std::net::IpAddr;
+
 use crate::{Connection, Pieces, Point, Rows, UnixNanos};
 
 /// Rows, points or bytes, and how complete they are.
@@ -42,6 +44,8 @@ pub struct Otlp {
     pub items: u64,
     /// The protobuf message; two that are concatenated are one.
     pub bytes: Pieces,
+    /// Who sent it; `None` where it is of several.
+    pub peer: Option<IpAddr>,
 }
 
 /// The three signals of OTLP.

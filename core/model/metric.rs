@@ -61,6 +61,12 @@ pub enum Metric {
     QueueCapacity,
     /// `tapetum.export.requests`
     ExportRequests,
+    /// `tapetum.receive.requests`
+    ReceiveRequests,
+    /// `tapetum.receive.connections`
+    ReceiveConnections,
+    /// `tapetum.receive.turned_away`
+    ReceiveTurnedAway,
     /// `tapetum.component.restarts`
     ComponentRestarts,
     /// `tapetum.reloads`: how often the file was read again, by what became of it
@@ -98,7 +104,9 @@ impl Metric {
         use Metric as M;
         match self {
             M::HandshakeDuration | M::ConnectionDuration | M::Rtt => Instrument::Histogram,
-            M::ConnectionsActive | M::QueueBytes | M::QueueRecords => Instrument::UpDownCounter,
+            M::ConnectionsActive | M::QueueBytes | M::QueueRecords | M::ReceiveConnections => {
+                Instrument::UpDownCounter
+            }
             M::QueueCapacity
             | M::ReloadFailed
             | M::MemoryPressure

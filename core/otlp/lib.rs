@@ -8,6 +8,7 @@ mod agent;
 mod by_metric;
 mod community;
 mod form;
+mod from_json;
 mod groups;
 mod json;
 mod key;
@@ -28,6 +29,7 @@ mod sample;
 
 pub use agent::Agent;
 pub use form::Form;
+pub use from_json::{JsonError, from_json};
 pub use json::Lines;
 pub use proto::{MESSAGE_BYTES_MAX, Message, PointEncoder, SpanEncoder};
 pub use scan::{Malformed, scan};

@@ -95,7 +95,7 @@ pub mod span {
 }
 
 /// Every metric, in the order of the documents.
-pub const METRICS: [Metric; 36] = [
+pub const METRICS: [Metric; 39] = [
     Metric::FlowBytes,
     Metric::FlowPackets,
     Metric::ConnectionsOpened,
@@ -118,6 +118,9 @@ pub const METRICS: [Metric; 36] = [
     Metric::QueueRecords,
     Metric::QueueCapacity,
     Metric::ExportRequests,
+    Metric::ReceiveRequests,
+    Metric::ReceiveConnections,
+    Metric::ReceiveTurnedAway,
     Metric::ComponentRestarts,
     Metric::Reloads,
     Metric::ReloadFailed,
@@ -308,6 +311,12 @@ pub fn metric(metric: Metric) -> MetricName {
             "Bytes that an exporter's queue can hold."),
         M::ExportRequests => ("tapetum.export.requests", "{request}", "tapetum_export_requests_total",
             "Requests to a backend, by what became of them."),
+        M::ReceiveRequests => ("tapetum.receive.requests", "{request}", "tapetum_receive_requests_total",
+            "Requests of senders, by what became of them."),
+        M::ReceiveConnections => ("tapetum.receive.connections", "{connection}", "tapetum_receive_connections",
+            "Connections of senders that are open now."),
+        M::ReceiveTurnedAway => ("tapetum.receive.turned_away", "{connection}", "tapetum_receive_turned_away_total",
+            "Connections of senders that were not served, by reason."),
         M::ComponentRestarts => ("tapetum.component.restarts", "{restart}", "tapetum_component_restarts_total",
             "Tasks of a component that were started again after they had failed."),
         M::Reloads => ("tapetum.reloads", "{reload}", "tapetum_reloads_total",

@@ -36,6 +36,7 @@ pub use graph::{Budget, BudgetLine, GraphProblem, Place};
 pub use listener::{Listener, Listeners};
 pub use memory::{Gate, Memory};
 pub use outlet::{Answer, Outlet, Pressure, Scrape, Stop};
+pub use seldom::Seldom;
 pub use settings::{Renewal, Settings};
 pub use spec::{Full, GraphSpec, Instance, PipelineSpec, QueueSpec, RetrySpec, ServiceSpec};
 pub use units::{Duration, Rate, Size};

@@ -346,6 +346,7 @@ mod tests {
                 signal: tapetum_model::OtlpSignal::Logs,
                 items: 3,
                 bytes: tapetum_model::Pieces::default(),
+                peer: None,
             }),
             window: Window::default(),
             loss: Loss::default(),

@@ -9,11 +9,11 @@ const EVERY: Duration = Duration::from_secs(10);
 
 /// One place in the code that logs, of one component.
 #[derive(Debug, Default)]
-pub(crate) struct Seldom(Mutex<(Option<Instant>, u64)>);
+pub struct Seldom(Mutex<(Option<Instant>, u64)>);
 
 impl Seldom {
     /// How many lines were left out since the last one, if it is time for one; else counts one more.
-    pub(crate) fn now(&self) -> Option<u64> {
+    pub fn now(&self) -> Option<u64> {
         let mut state = self
             .0
             .lock()

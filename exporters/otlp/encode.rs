@@ -114,6 +114,7 @@ mod tests {
                 signal: OtlpSignal::Logs,
                 items: 9,
                 bytes: Bytes::from_static(b"as it came").into(),
+                peer: None,
             }),
             window: Window::default(),
             loss: Loss::default(),

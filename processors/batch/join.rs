@@ -72,6 +72,7 @@ impl Held {
             (Payload::Records(rows), Payload::Records(more)) => rows.append(more),
             (Payload::Otlp(otlp), Payload::Otlp(more)) => {
                 otlp.items += more.items;
+                otlp.peer = otlp.peer.filter(|peer| more.peer == Some(*peer));
                 self.take(more.bytes);
             }
             _ => unreachable!("they are of the same signal"),
@@ -124,6 +125,7 @@ fn parts(payload: Payload, bytes_max: usize) -> Vec<Payload> {
                     signal: otlp.signal,
                     items: message.items,
                     bytes: message.bytes.into(),
+                    peer: otlp.peer,
                 })
             });
             parts.collect()

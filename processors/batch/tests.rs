@@ -54,6 +54,7 @@ fn batch(n: u64, spans: u64, long: usize) -> Batch {
             signal: OtlpSignal::Traces,
             items: spans,
             bytes: request(n, spans, long).encode_to_vec().into(),
+            peer: None,
         }),
         window: Window {
             start: UnixNanos(100 * n),

@@ -4,7 +4,7 @@ mod ends;
 mod points;
 mod row;
 mod spans;
-mod wire;
+pub(crate) mod wire;
 
 #[cfg(test)]
 mod log_tests;

@@ -22,33 +22,33 @@ pub(crate) fn varint(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Zigzag, for the fields that protobuf calls `sint32`.
-pub(super) fn zigzag(value: i32) -> u64 {
+pub(crate) fn zigzag(value: i32) -> u64 {
     u64::from(((value << 1) ^ (value >> 31)) as u32)
 }
 
 /// Appends a field of bytes or text.
-pub(super) fn bytes(out: &mut Vec<u8>, tag: u8, value: &[u8]) {
+pub(crate) fn bytes(out: &mut Vec<u8>, tag: u8, value: &[u8]) {
     out.push(tag);
     varint(out, value.len() as u64);
     out.extend_from_slice(value);
 }
 
 /// Appends a field of eight bytes.
-pub(super) fn fixed64(out: &mut Vec<u8>, tag: u8, value: u64) {
+pub(crate) fn fixed64(out: &mut Vec<u8>, tag: u8, value: u64) {
     out.push(tag);
     out.extend_from_slice(&value.to_le_bytes());
 }
 
 /// A nested message that is being written: its length goes in front when it ends.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Nested {
+pub(crate) struct Nested {
     body: usize,
     reserved: usize,
 }
 
 impl Nested {
     /// Begins one. Where `expected` has as many digits as the real length nothing is moved.
-    pub(super) fn begin(out: &mut Vec<u8>, tag: u8, expected: usize) -> Self {
+    pub(crate) fn begin(out: &mut Vec<u8>, tag: u8, expected: usize) -> Self {
         out.push(tag);
         let reserved = varint_len(expected as u64);
         out.extend_from_slice(&[0; 10][..reserved]);
@@ -59,7 +59,7 @@ impl Nested {
     }
 
     /// Ends it.
-    pub(super) fn end(self, out: &mut Vec<u8>) {
+    pub(crate) fn end(self, out: &mut Vec<u8>) {
         let length = out.len() - self.body;
         let needed = varint_len(length as u64);
         let head = self.body - self.reserved;

@@ -3,8 +3,8 @@
 use std::ptr;
 
 use super::shapes::{
-    ATTRIBUTE, BYTES, FIXED32, FIXED64, FIXED64S, ITEM, Kind, MESSAGE, OTHER, PLACE, Shape, TEXT,
-    VARINT, VARINTS,
+    ATTRIBUTE, BYTES, FIXED32, FIXED64, FIXED64S, ITEM, MESSAGE, OTHER, PLACE, Shape, TEXT, VARINT,
+    VARINTS,
 };
 
 /// Deeper than this no decoder follows.
@@ -127,36 +127,26 @@ impl Fields {
     ) -> Result<&'a [u8], Fault> {
         let mut rest = start;
         let (number, wire) = tag(&mut rest)?;
-        let Some((_, kind)) = shape.fields.iter().find(|(known, _)| *known == number) else {
+        let Some((_, _, is)) = shape.fields.iter().find(|(known, ..)| *known == number) else {
             skip(&mut rest, number, wire, depth, start)?;
             return Ok(rest);
         };
-        match (kind, wire) {
-            (Kind::Varint | Kind::Varints, VARINT_TYPE) => {
-                varint(&mut rest)?;
-            }
-            (Kind::Fixed64 | Kind::Fixed64s, FIXED64_TYPE) => {
-                take(&mut rest, 8)?;
-            }
-            (Kind::Fixed32, FIXED32_TYPE) => {
-                take(&mut rest, 4)?;
-            }
-            (Kind::Varints, LENGTH_TYPE) => varints(delimited(&mut rest)?)?,
-            (Kind::Fixed64s, LENGTH_TYPE) => fixed64s(delimited(&mut rest)?)?,
-            (Kind::Text, LENGTH_TYPE) => text(delimited(&mut rest)?)?,
-            (Kind::Bytes, LENGTH_TYPE) => {
-                delimited(&mut rest)?;
-            }
-            (Kind::Message(place) | Kind::Item(place), LENGTH_TYPE) => {
+        match (is.step(), wire) {
+            (VARINT | VARINTS, VARINT_TYPE) => varint(&mut rest).map(drop)?,
+            (FIXED64 | FIXED64S, FIXED64_TYPE) => take(&mut rest, 8).map(drop)?,
+            (FIXED32, FIXED32_TYPE) => take(&mut rest, 4).map(drop)?,
+            (VARINTS, LENGTH_TYPE) => varints(delimited(&mut rest)?)?,
+            (FIXED64S, LENGTH_TYPE) => fixed64s(delimited(&mut rest)?)?,
+            (TEXT, LENGTH_TYPE) => text(delimited(&mut rest)?)?,
+            (BYTES, LENGTH_TYPE) => delimited(&mut rest).map(drop)?,
+            (step @ MESSAGE.., LENGTH_TYPE) => {
                 let inner = delimited(&mut rest)?;
-                self.items += u64::from(matches!(kind, Kind::Item(_)));
-                self.enter(shape.nested[usize::from(*place)], inner, depth, start)?;
+                self.items += u64::from(step >= ITEM);
+                self.enter(shape.nested[usize::from(step & PLACE)], inner, depth, start)?;
             }
             _ => {
-                return Err(Fault::at(
-                    start,
-                    "a field has another wire type than it should",
-                ));
+                let why = "a field has another wire type than it should";
+                return Err(Fault::at(start, why));
             }
         }
         Ok(rest)

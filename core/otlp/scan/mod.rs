@@ -6,7 +6,7 @@
 //! length is believed, and nesting ends at a depth that the stack has room for.
 
 mod fields;
-mod shapes;
+pub(crate) mod shapes;
 #[cfg(test)]
 mod tests;
 
@@ -29,11 +29,7 @@ pub struct Malformed {
 /// # Errors
 /// It is no such request: where, and why.
 pub fn scan(signal: OtlpSignal, request: &[u8]) -> Result<u64, Malformed> {
-    let shape = match signal {
-        OtlpSignal::Traces => &shapes::TRACES,
-        OtlpSignal::Metrics => &shapes::METRICS,
-        OtlpSignal::Logs => &shapes::LOGS,
-    };
+    let shape = shapes::of(signal);
     let mut fields = Fields::default();
     match fields.walk(shape, request, 0) {
         Ok(()) => Ok(fields.items),
