@@ -1,6 +1,6 @@
 //! Batches -> OTLP messages, once, before the queue.
 
-use tapetum_model::{Batch, OtlpSignal, Payload, Records, Signal};
+use tapetum_model::{Batch, Loss, Otlp, OtlpSignal, Payload, Records, Signal, Window};
 use tapetum_otlp::{PointEncoder, SpanEncoder};
 use tapetum_pipeline::{Encode, Encoded, Encoding, ServiceInfo};
 
@@ -31,6 +31,27 @@ impl Messages {
     }
 }
 
+impl Messages {
+    /// What came in leaves as it came. Where something was lost on the way here that is said behind it, under a
+    /// resource and scope of our own; of metrics it is not, since their scope is a part of what they are.
+    fn foreign(&mut self, otlp: &Otlp, window: &Window, loss: &Loss) -> Encoded {
+        let signal = match otlp.signal {
+            OtlpSignal::Traces => Signal::Traces,
+            OtlpSignal::Metrics => Signal::Metrics,
+            OtlpSignal::Logs => Signal::Logs,
+        };
+        let mut bytes = otlp.bytes.clone();
+        if *loss != Loss::default() && otlp.signal != OtlpSignal::Metrics {
+            bytes.push(self.spans.completeness(window, loss));
+        }
+        Encoded {
+            signal,
+            items: otlp.items,
+            bytes,
+        }
+    }
+}
+
 impl Encode for Messages {
     fn encode(&mut self, batch: &Batch, into: &mut Vec<Encoded>) -> Encoding {
         let mut done = Encoding::default();
@@ -56,15 +77,7 @@ impl Encode for Messages {
                 };
                 done.filtered = self.points.encode(points, give);
             }
-            Payload::Otlp(otlp) => into.push(Encoded {
-                signal: match otlp.signal {
-                    OtlpSignal::Traces => Signal::Traces,
-                    OtlpSignal::Metrics => Signal::Metrics,
-                    OtlpSignal::Logs => Signal::Logs,
-                },
-                items: otlp.items,
-                bytes: otlp.bytes.clone(),
-            }),
+            Payload::Otlp(otlp) => into.push(self.foreign(otlp, &batch.window, &batch.loss)),
         }
         done
     }
@@ -77,15 +90,14 @@ mod tests {
     use bytes::Bytes;
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
     use prost::Message as _;
-    use tapetum_model::{Loss, Origin, Otlp, Window};
+    use tapetum_model::Origin;
     use tapetum_testkit::{context, contract, sample};
 
     use super::super::compress::Compression;
     use super::super::config::{Protocol, Since};
     use super::*;
 
-    #[test]
-    fn every_kind_of_batch_becomes_its_message() {
+    fn messages() -> Messages {
         let config = Config {
             endpoint: "http://collector".to_owned(),
             protocol: Protocol::Grpc,
@@ -97,7 +109,12 @@ mod tests {
             community_id: true,
             temporality: Since::Cumulative,
         };
-        let mut encode = Messages::new(&context("otlp").service, &config);
+        Messages::new(&context("otlp").service, &config)
+    }
+
+    #[test]
+    fn every_kind_of_batch_becomes_its_message() {
+        let mut encode = messages();
         let (messages, said) = contract::encode(&mut encode, &sample::connections(64));
         assert_eq!((messages.len(), said.filtered, said.rejected), (1, 4, 0));
         assert_eq!(
@@ -125,5 +142,58 @@ mod tests {
             (messages[0].signal, &messages[0].bytes.contiguous()[..]),
             (Signal::Logs, &b"as it came"[..])
         );
+    }
+
+    #[test]
+    fn what_was_lost_of_others_is_said_behind_it() {
+        let mut encode = messages();
+        let request = ExportTraceServiceRequest {
+            resource_spans: vec![Default::default()],
+        };
+        let foreign = |signal, queue| Batch {
+            payload: Payload::Otlp(Otlp {
+                signal,
+                items: 0,
+                bytes: request.encode_to_vec().into(),
+                peer: None,
+            }),
+            window: Window {
+                start: tapetum_model::UnixNanos(5),
+                end: tapetum_model::UnixNanos(9),
+            },
+            loss: Loss {
+                queue,
+                ..Loss::default()
+            },
+            origin: Origin::Peer,
+        };
+        let mut said = |signal, queue| {
+            let (messages, _) = contract::encode(&mut encode, &foreign(signal, queue));
+            let bytes = messages[0].bytes.contiguous();
+            ExportTraceServiceRequest::decode(bytes)
+                .unwrap()
+                .resource_spans
+        };
+        for (signal, queue) in [
+            (OtlpSignal::Traces, 0),
+            (OtlpSignal::Logs, 0),
+            (OtlpSignal::Metrics, 7),
+        ] {
+            assert_eq!(said(signal, queue), request.resource_spans, "{signal:?}");
+        }
+        for signal in [OtlpSignal::Traces, OtlpSignal::Logs] {
+            let said = said(signal, 7);
+            assert_eq!((said.len(), &said[0]), (2, &request.resource_spans[0]));
+            let scope = &said[1].scope_spans[0];
+            assert!(scope.spans.is_empty());
+            let words = format!("{scope:?}");
+            for word in [
+                "tapetum.window.start",
+                "tapetum.window.lost.queue",
+                "IntValue(7)",
+            ] {
+                assert!(words.contains(word), "{word}: {words}");
+            }
+        }
     }
 }

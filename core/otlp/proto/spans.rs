@@ -5,6 +5,7 @@
 //! and what is its own; nothing is allocated a record. A message that would grow beyond its bound
 //! ends, and the next one begins with the same resource.
 
+use ::bytes::Bytes;
 use tapetum_model::{Connection, Loss, Window};
 
 use super::ends::{Ends, Ready};
@@ -128,6 +129,26 @@ impl SpanEncoder {
         let filtered = rows.len() - groups.spans();
         self.groups = groups;
         filtered as u64
+    }
+
+    /// A request without an item, of traces or of logs, whose scope says a window and what was lost in it.
+    /// Behind another request it says that of what stands there, and changes nothing of it.
+    pub fn completeness(&mut self, window: &Window, loss: &Loss) -> Bytes {
+        self.write_scope(window, loss);
+        let mut of_agent = Vec::new();
+        for (attr, value) in self.agent.attributes() {
+            let out = &mut of_agent;
+            Attributes { out, tag: 0x0a }.named(names::parts(&attr), &value);
+        }
+        let mut out = Vec::with_capacity(of_agent.len() + self.scope.len() + FRAME);
+        let of_resource =
+            Nested::begin(&mut out, RESOURCE_SPANS, of_agent.len() + self.scope.len());
+        bytes(&mut out, RESOURCE, &of_agent);
+        let of_scope = Nested::begin(&mut out, SCOPE_SPANS, self.scope.len());
+        bytes(&mut out, SCOPE, &self.scope);
+        of_scope.end(&mut out);
+        of_resource.end(&mut out);
+        finished(out)
     }
 
     fn open(&self, spans: usize) -> Open {
