@@ -6,6 +6,7 @@
 //! outside by its network (`networks.rs`). An end that the cluster does not know yet is waited for
 //! (`waiting.rs`).
 
+mod cluster;
 mod config;
 mod far;
 mod locals;
@@ -14,7 +15,7 @@ mod networks;
 mod tests;
 mod waiting;
 
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tapetum_k8s::{Index, Snapshot, State, Transport};
@@ -24,6 +25,7 @@ use tapetum_pipeline::{
     Telemetry,
 };
 
+use self::cluster::Cluster;
 use self::config::{Config, Scope};
 use self::far::{Addresses, Answer, Question};
 use self::locals::Locals;
@@ -51,11 +53,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// So long after the start names are waited for that the first list of a large cluster may bring.
 const FIRST_LIST: Duration = Duration::from_secs(15);
 
-/// What tells that a cluster is near: the kubelet sets the first in every pod, a person the second.
-const CLUSTER_HINTS: [&str; 2] = ["KUBERNETES_SERVICE_HOST", "KUBECONFIG"];
-
 /// See the module.
 pub struct K8s {
+    /// Held, so that the watch goes on; a test hands in an index alone.
+    cluster: Option<Cluster>,
     index: Option<Index>,
     node: String,
     scope: Scope,
@@ -102,40 +103,11 @@ fn build(settings: &Settings, context: &Context) -> Result<Box<dyn Processor>, B
     let config: Config = settings
         .read()
         .map_err(|why| BuildError::new(why.to_string()))?;
-    // Every pipeline has its own instance; a process says it once.
-    static SAID: Once = Once::new();
-    SAID.call_once(|| {
-        say(
-            cluster_is_near(|name| std::env::var_os(name).is_some()),
-            &config,
-        )
-    });
-    K8s::new(&config, None, &context.telemetry).map(|named| Box::new(named) as Box<dyn Processor>)
-}
-
-fn cluster_is_near(is_set: impl Fn(&str) -> bool) -> bool {
-    CLUSTER_HINTS.iter().any(|name| is_set(name))
-}
-
-fn say(near: bool, config: &Config) {
-    let scope = match config.scope {
-        Scope::Cluster => "cluster",
-        Scope::Node => "node",
-    };
-    if near {
-        tracing::info!(
-            scope,
-            node = config.node,
-            "a cluster is near, but this version does not ask it: pods, Services and workloads keep the names that this host gives"
-        );
-    } else {
-        tracing::info!(
-            scope,
-            node = config.node,
-            "no cluster is near ({} are not set): ends keep the names that this host gives",
-            CLUSTER_HINTS.join(" and ")
-        );
-    }
+    let cluster = Cluster::near(&config, context)?;
+    let index = cluster.as_ref().map(Cluster::index);
+    let mut named = K8s::new(&config, index, &context.telemetry)?;
+    named.cluster = cluster;
+    Ok(Box::new(named))
 }
 
 impl K8s {
@@ -150,6 +122,7 @@ impl K8s {
             networks.push((cidr, name.clone()));
         }
         Ok(Self {
+            cluster: None,
             index,
             node: config.node.clone(),
             scope: config.scope,
@@ -380,6 +353,9 @@ impl Processor for K8s {
         let turn = self.turn(snapshot.as_deref(), now);
         match why {
             Flush::Timer => {
+                if let Some(cluster) = &mut self.cluster {
+                    cluster.tell();
+                }
                 self.look_if_worth(&turn, out);
                 self.forget(now.monotonic);
             }

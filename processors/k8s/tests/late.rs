@@ -4,7 +4,7 @@ use tapetum_model::{Attr, Connection};
 use tapetum_pipeline::Flush;
 use tapetum_testkit::contract::moment;
 
-use super::cluster::{World, born, client, far, found, pod, value};
+use super::world::{World, born, client, far, found, pod, value};
 use crate::k8s::waiting;
 
 fn pods(rows: &[Connection]) -> Vec<String> {
@@ -94,7 +94,7 @@ fn a_container_is_waited_for_where_its_pod_is_known() {
     );
     assert_eq!(
         value(near, &Attr::ContainerId),
-        super::cluster::container_id(1)
+        super::world::container_id(1)
     );
     assert_eq!(world.unnamed("late"), 1);
 }

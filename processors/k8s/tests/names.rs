@@ -4,9 +4,7 @@ use serde_json::json;
 use tapetum_k8s::Owner;
 use tapetum_model::Attr;
 
-use super::cluster::{
-    World, born, client, container_id, far, found, pod, server, uid, value, with,
-};
+use super::world::{World, born, client, container_id, far, found, pod, server, uid, value, with};
 
 /// `pod-1` of a Deployment here and `pod-2` of another on the other node.
 fn world() -> World {
