@@ -31,6 +31,8 @@ pub struct Pipelines {
     pub interval: String,
     /// Further lines of the receiver's table.
     pub receiver: String,
+    /// Lines of the table of `k8s`; without them there is no such processor.
+    pub k8s: Option<String>,
     /// An OTLP server that gets spans, `http://…`.
     pub spans_to: Option<String>,
     /// An OTLP server that gets metrics, `http://…`.
@@ -43,6 +45,7 @@ impl Default for Pipelines {
             sweep: "1s".to_owned(),
             interval: "60s".to_owned(),
             receiver: String::new(),
+            k8s: None,
             spans_to: None,
             points_to: None,
         }
@@ -56,6 +59,7 @@ impl Pipelines {
             sweep,
             interval,
             receiver,
+            k8s,
             spans_to,
             points_to,
         } = self;
@@ -73,12 +77,17 @@ impl Pipelines {
                 *list += &format!(", \"{name}\"");
             }
         }
+        let (named, names) = match k8s {
+            Some(lines) => (format!("[processors.k8s]\n{lines}\n\n"), "\"k8s\""),
+            None => (String::new(), ""),
+        };
+        let comma = if names.is_empty() { "" } else { ", " };
         format!(
             "[service]\nadmin = \"127.0.0.1:{ADMIN_PORT}\"\nmemory = \"512MiB\"\n\n\
              [receivers.tcp]\nsweep = \"{sweep}\"\ninterval = \"{interval}\"\n{receiver}\n\n\
-             [processors.aggregate]\nflush = \"1s\"\n\n{exporters}\n\
-             [pipelines.connections]\nreceivers = [\"tcp\"]\nexporters = [{to_spans}]\n\n\
-             [pipelines.metrics]\nreceivers = [\"tcp\"]\nprocessors = [\"aggregate\"]\n\
+             {named}[processors.aggregate]\nflush = \"1s\"\n\n{exporters}\n\
+             [pipelines.connections]\nreceivers = [\"tcp\"]\nprocessors = [{names}]\nexporters = [{to_spans}]\n\n\
+             [pipelines.metrics]\nreceivers = [\"tcp\"]\nprocessors = [{names}{comma}\"aggregate\"]\n\
              exporters = [{to_points}]\n"
         )
     }

@@ -11,6 +11,7 @@
 pub mod agent;
 mod backends;
 mod cgroup;
+pub mod cluster;
 pub mod demo;
 mod figure;
 mod http;
@@ -30,6 +31,7 @@ pub mod traffic;
 
 pub use agent::{Agent, Pipelines};
 pub use backends::{Collector, Jaeger};
+pub use cluster::Cluster;
 pub use figure::figure;
 pub use ledger::Ledger;
 pub use node::{Node, Pod};

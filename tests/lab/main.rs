@@ -10,13 +10,14 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use tapetum_lab::{
-    demo, missing,
+    cluster, demo, missing,
     peer::{self, Ending, Plan},
 };
 
 const HELP: &str = "\
 usage: lab demo [--seconds N] [--config FILE]     the little shop, watched by an agent
        lab check [TOOL]…                          whether a lab can be built here, and if not, why
+       lab api                                    a scripted API server, led by standard input
        lab peer serve --listen ADDRESS            count what comes
        lab peer send --to ADDRESS [OPTION VALUE]… count what goes
        lab peer talk --to ADDRESS --id N          one connection, led by standard input
@@ -53,6 +54,7 @@ fn run(words: &[&str]) -> Result<()> {
             )
         }
         ["check", tools @ ..] => missing(tools).map_or(Ok(()), |reason| bail!("a lab {reason}")),
+        ["api"] => cluster::serve(),
         ["peer", "serve", options @ ..] => {
             peer::serve(Options::parse(options)?.address("--listen")?)
         }
