@@ -77,10 +77,10 @@ pub(super) const OPTIONS: &[Opt] = &[
             min: 1,
             max: 65_536,
         },
-        default: Some("256"),
+        default: Some("128"),
         optional: false,
         help: "connections at once; beyond, they are closed at once and counted",
-        why: "each may take about 150 KiB",
+        why: "each may take 160 KiB: a gateway of many agents says how many they are",
     },
     Opt {
         key: "max_streams",
@@ -129,9 +129,9 @@ const CONNECTION_BYTES: u64 = 96 << 10;
 /// HTTP/2 lets nobody begin with less.
 pub(super) const WINDOW_MIN: u32 = 65_535;
 /// Room for the windows that are greater.
-pub(super) const WINDOWS_BYTES: u64 = 8 << 20;
+pub(super) const WINDOWS_BYTES: u64 = 4 << 20;
 /// Requests at once, over all connections: each has its header fields.
-pub(super) const REQUESTS_MAX: usize = 512;
+pub(super) const REQUESTS_MAX: usize = 256;
 /// The longest header of a request.
 pub(super) const HEADER_MAX: u32 = 8 << 10;
 
@@ -204,5 +204,49 @@ impl Config {
             idle: self.idle.0,
             age: self.age.map(|age| age.0),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tapetum_testkit::settings;
+
+    use super::super::tests::file;
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_the_documents_and_right() {
+        for option in OPTIONS {
+            let Some(default) = option.default else {
+                continue;
+            };
+            let line = format!("{} = {default}", option.key);
+            assert!(file("").contains(&line), "{line}");
+        }
+        let problems = check(&settings(&file("http = \"127.0.0.1:4318\"")));
+        assert_eq!(problems, []);
+    }
+
+    #[test]
+    fn what_cannot_work_is_named() {
+        let said = |more: &str| {
+            let problems = check(&settings(&file(more)));
+            let said = problems.iter().map(|problem| &*problem.message);
+            said.collect::<Vec<_>>().join("; ")
+        };
+        assert!(said("").contains("it listens nowhere"));
+        let grpc = |more: &str| said(&format!("grpc = \"127.0.0.1:1\"\n{more}"));
+        assert!(grpc("max_message = \"1B\"").contains("between 1KiB and 1GiB"));
+        assert!(grpc("buffer = \"1MiB\"").contains("smaller than `max_message`"));
+        assert!(grpc("timeout = \"1ms\"").contains("at least 100ms"));
+        assert!(grpc("age = \"1ms\"").contains("at least 100ms"));
+    }
+
+    #[test]
+    fn the_bound_is_what_the_readme_says() {
+        let bytes = |more: &str| bound(&settings(&file(more))).user_bytes;
+        assert!(bytes("") <= 44 << 20, "{}", bytes(""));
+        let more = bytes("max_connections = 1128") - bytes("");
+        assert_eq!(more, 1_000 * (u64::from(WINDOW_MIN) + CONNECTION_BYTES));
     }
 }

@@ -46,6 +46,14 @@ struct Host {
 }
 
 impl Speaks {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Http => "http",
+            Self::Both => "grpc and http",
+        }
+    }
+
     pub(super) fn grpc(self) -> bool {
         self != Self::Http
     }

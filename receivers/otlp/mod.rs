@@ -34,6 +34,7 @@ use tapetum_pipeline::{
     Stop,
 };
 use tapetum_tls::{Server, alpn};
+use tracing::info;
 
 use self::config::Config;
 use self::intake::Intake;
@@ -102,6 +103,9 @@ impl Receiver for Otlp {
             let socket = listener
                 .tokio()
                 .map_err(|why| RunError::new(format!("cannot accept connections: {why}")))?;
+            if let Ok(address) = listener.address() {
+                info!(%address, takes = speaks.name(), "listens");
+            }
             doors.push(Door {
                 socket,
                 speaks: *speaks,

@@ -6,3 +6,5 @@ mod requests;
 mod secure;
 mod sender;
 mod world;
+
+pub(super) use world::file;

@@ -47,7 +47,7 @@ pub(crate) struct World {
 pub(crate) fn file(more: &str) -> String {
     let own: toml::Table = more.parse().expect("a test's table");
     let mut table: toml::Table =
-        "max_message = \"4MiB\"\nmax_connections = 256\nmax_streams = 100\nbuffer = \"16MiB\"\ntimeout = \"30s\"\nidle = \"5m\""
+        "max_message = \"4MiB\"\nmax_connections = 128\nmax_streams = 100\nbuffer = \"16MiB\"\ntimeout = \"10s\"\nidle = \"5m\""
             .parse()
             .expect("the defaults");
     table.extend(own);
