@@ -205,6 +205,11 @@ impl Assembly<'_> {
             self.findings
                 .add(Finding::new(&place, message).hint("make `most` the longer one"));
         }
+        for problem in engine::queue_problems(&queue, table) {
+            let place = place_of(&problem.path, table, tree.source, header);
+            self.findings
+                .add(Finding::new(&place, problem.message).hint_if(problem.hint));
+        }
         let settings = Settings::new(read).with_renewals(renewals);
         // Its author's check may trust types and presence, so it runs only where both are right.
         if self.findings.count() == before && !tree.broken {

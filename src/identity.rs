@@ -93,6 +93,7 @@ mod tests {
             queue: QueueSpec {
                 size_bytes: 0,
                 full: None,
+                disk: None,
             },
             retry: RetrySpec {
                 first: Duration::ZERO,

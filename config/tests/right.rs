@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tapetum_pipeline::{Full, QueueSpec, RetrySpec};
+use tapetum_pipeline::{DiskSpec, Durable, Full, QueueSpec, RetrySpec};
 
 use super::{COMPONENTS, Small, read, with};
 use crate::{Source, load};
@@ -26,6 +26,7 @@ fn the_smallest_file_has_all_defaults() {
     let queue = QueueSpec {
         size_bytes: 16 << 20,
         full: None,
+        disk: None,
     };
     assert_eq!(otlp.queue, queue);
     let retry = RetrySpec {
@@ -81,6 +82,31 @@ fn everything_may_be_given() {
     assert_eq!(otlp.retry.give_up, Duration::from_secs(3600));
     assert_eq!(otlp.retry.first, Duration::from_secs(1));
     assert_eq!(spec.pipelines[0].exporters, ["otlp/archive"]);
+}
+
+#[test]
+fn a_queue_may_use_the_disk_in_two_ways() {
+    let disk_of = |line: &str| {
+        let line = format!("[exporters.otlp]\nqueue = {line}");
+        let text = with("").replacen("[exporters.otlp]", &line, 1);
+        let queue = read(&text).unwrap().exporters[0].queue;
+        (queue.full, queue.disk.unwrap())
+    };
+    let spilled = DiskSpec {
+        size_bytes: 1 << 30,
+        persist: false,
+        sync: Durable::Second,
+    };
+    assert_eq!(disk_of("{ full = 'spill' }"), (Some(Full::Spill), spilled));
+    let persisted = DiskSpec {
+        size_bytes: 2 << 30,
+        persist: true,
+        sync: Durable::Always,
+    };
+    assert_eq!(
+        disk_of("{ persist = true, disk = '2GiB', sync = 'always' }"),
+        (None, persisted)
+    );
 }
 
 #[test]

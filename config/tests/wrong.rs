@@ -75,6 +75,22 @@ fn values_of_an_exporter() {
             "`drop` is not one of the words for it",
         ),
         (
+            "queue.disk = '64MiB'",
+            "`queue.disk` says nothing of a queue without a disk",
+        ),
+        (
+            "queue = { full = 'spill', persist = true }",
+            "`full` says what happens when that is full",
+        ),
+        (
+            "queue = { size = '8MiB', full = 'spill', disk = '4MiB' }",
+            "`queue.disk` is smaller than `queue.size`",
+        ),
+        (
+            "queue = { persist = true, sync = '1s' }",
+            "`1s` is not one of the words for it",
+        ),
+        (
             "retry.first = '1h'",
             "`retry.first` is longer than `retry.most`",
         ),

@@ -59,6 +59,18 @@ pub enum Metric {
     QueueRecords,
     /// `tapetum.queue.capacity`
     QueueCapacity,
+    /// `tapetum.queue.disk.bytes`
+    QueueDiskBytes,
+    /// `tapetum.queue.disk.capacity`
+    QueueDiskCapacity,
+    /// `tapetum.queue.disk.segments`
+    QueueDiskSegments,
+    /// `tapetum.queue.disk.damaged`
+    QueueDiskDamaged,
+    /// `tapetum.queue.disk.degraded`
+    QueueDiskDegraded,
+    /// `tapetum.queue.disk.recovered`
+    QueueDiskRecovered,
     /// `tapetum.export.requests`
     ExportRequests,
     /// `tapetum.receive.requests`
@@ -104,12 +116,17 @@ impl Metric {
         use Metric as M;
         match self {
             M::HandshakeDuration | M::ConnectionDuration | M::Rtt => Instrument::Histogram,
-            M::ConnectionsActive | M::QueueBytes | M::QueueRecords | M::ReceiveConnections => {
-                Instrument::UpDownCounter
-            }
+            M::ConnectionsActive
+            | M::ReceiveConnections
+            | M::QueueBytes
+            | M::QueueRecords
+            | M::QueueDiskBytes
+            | M::QueueDiskSegments => Instrument::UpDownCounter,
             M::QueueCapacity
             | M::ReloadFailed
             | M::MemoryPressure
+            | M::QueueDiskCapacity
+            | M::QueueDiskDegraded
             | M::ConnectionsTracked
             | M::SweepDuration
             | M::WindowEnd

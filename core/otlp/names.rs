@@ -2,6 +2,7 @@
 //!
 //! Nothing else spells a name, so a name cannot differ between spans, metrics, the exposition and
 //! the documents. Where OpenTelemetry's semantic conventions have a name it is theirs.
+//! Long because it is one table.
 
 use std::borrow::Cow;
 
@@ -95,7 +96,7 @@ pub mod span {
 }
 
 /// Every metric, in the order of the documents.
-pub const METRICS: [Metric; 39] = [
+pub const METRICS: [Metric; 45] = [
     Metric::FlowBytes,
     Metric::FlowPackets,
     Metric::ConnectionsOpened,
@@ -117,6 +118,12 @@ pub const METRICS: [Metric; 39] = [
     Metric::QueueBytes,
     Metric::QueueRecords,
     Metric::QueueCapacity,
+    Metric::QueueDiskBytes,
+    Metric::QueueDiskCapacity,
+    Metric::QueueDiskSegments,
+    Metric::QueueDiskDamaged,
+    Metric::QueueDiskDegraded,
+    Metric::QueueDiskRecovered,
     Metric::ExportRequests,
     Metric::ReceiveRequests,
     Metric::ReceiveConnections,
@@ -309,6 +316,18 @@ pub fn metric(metric: Metric) -> MetricName {
             "Records that an exporter's queue or a processor holds."),
         M::QueueCapacity => ("tapetum.queue.capacity", "By", "tapetum_queue_capacity_bytes",
             "Bytes that an exporter's queue can hold."),
+        M::QueueDiskBytes => ("tapetum.queue.disk.bytes", "By", "tapetum_queue_disk_bytes",
+            "Bytes of the segment files of an exporter's queue."),
+        M::QueueDiskCapacity => ("tapetum.queue.disk.capacity", "By", "tapetum_queue_disk_capacity_bytes",
+            "Bytes that the segment files of an exporter's queue may have."),
+        M::QueueDiskSegments => ("tapetum.queue.disk.segments", "{file}", "tapetum_queue_disk_segments",
+            "Segment files of an exporter's queue."),
+        M::QueueDiskDamaged => ("tapetum.queue.disk.damaged", "By", "tapetum_queue_disk_damaged_bytes_total",
+            "Bytes of segment files that were left out because they are torn or damaged."),
+        M::QueueDiskDegraded => ("tapetum.queue.disk.degraded", "1", "tapetum_queue_disk_degraded",
+            "1 while the disk cannot be used and an exporter's queue works in memory."),
+        M::QueueDiskRecovered => ("tapetum.queue.disk.recovered", "{record}", "tapetum_queue_disk_recovered_total",
+            "Records that an exporter's queue found on disk at a start: they count as taken in."),
         M::ExportRequests => ("tapetum.export.requests", "{request}", "tapetum_export_requests_total",
             "Requests to a backend, by what became of them."),
         M::ReceiveRequests => ("tapetum.receive.requests", "{request}", "tapetum_receive_requests_total",

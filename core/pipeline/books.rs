@@ -86,6 +86,8 @@ pub(crate) struct Account {
 struct State {
     tally: Tally,
     reasons: Vec<(Metric, &'static str, Counter)>,
+    /// Of what is held, what a queue left on the disk when it ended.
+    kept: u64,
 }
 
 impl Tally {
@@ -170,7 +172,7 @@ impl Account {
     /// Writes one change. What it does not say of the items that it takes is a bug of the engine.
     pub(crate) fn post(&self, posting: &Posting) {
         let mut state = self.lock();
-        let State { tally, reasons } = &mut *state;
+        let State { tally, reasons, .. } = &mut *state;
         tally.taken += posting.taken;
         tally.made += posting.made;
         tally.out += posting.out;
@@ -208,6 +210,25 @@ impl Account {
     /// Whether the metrics of its component carry these labels.
     pub(crate) fn is_named(&self, component: Option<&str>, pipeline: Option<&str>) -> bool {
         component == Some(&*self.component) && pipeline == self.pipeline.as_deref()
+    }
+
+    /// A queue ended and left so many items on the disk.
+    pub(crate) fn keep(&self, items: u64) {
+        self.lock().kept += items;
+    }
+
+    /// A queue found so many items on the disk. What another one left there in this process is held already.
+    pub(crate) fn find(&self, items: u64) {
+        let mut state = self.lock();
+        let known = items.min(state.kept);
+        state.kept -= known;
+        drop(state);
+        let found = items - known;
+        self.post(&Posting {
+            taken: found,
+            held: i64::try_from(found).unwrap_or(i64::MAX),
+            ..Posting::default()
+        });
     }
 
     pub(crate) fn held(&self) -> u64 {

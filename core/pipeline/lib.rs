@@ -38,5 +38,8 @@ pub use memory::{Gate, Memory};
 pub use outlet::{Answer, Outlet, Pressure, Scrape, Stop};
 pub use seldom::Seldom;
 pub use settings::{Renewal, Settings};
-pub use spec::{Full, GraphSpec, Instance, PipelineSpec, QueueSpec, RetrySpec, ServiceSpec};
+pub use spec::{
+    DiskSpec, Durable, Full, GraphSpec, Instance, PipelineSpec, QueueSpec, RetrySpec, ServiceSpec,
+};
+pub use tapetum_spool::{Files, SystemFiles};
 pub use units::{Duration, Rate, Size};

@@ -54,13 +54,38 @@ pub struct Instance {
     pub retry: RetrySpec,
 }
 
-/// `queue = { size, full }`
+/// `queue = { size, full, persist, disk, sync }`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueSpec {
-    /// Bound in bytes of encoded messages.
+    /// Bound in bytes of encoded messages in memory.
     pub size_bytes: u64,
     /// What happens to what does not fit; `None`: the batch's origin decides.
     pub full: Option<Full>,
+    /// What of it may go to disk; `None`: nothing.
+    pub disk: Option<DiskSpec>,
+}
+
+/// How a queue uses the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskSpec {
+    /// Bound in bytes of segment files.
+    pub size_bytes: u64,
+    /// Everything goes through the disk before it is acknowledged; otherwise only what does not fit into
+    /// memory does.
+    pub persist: bool,
+    /// When what was written is made to outlive a power cut.
+    pub sync: Durable,
+}
+
+/// When what was written is made to outlive a power cut; the end of the process takes nothing anyway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durable {
+    /// When the kernel likes to.
+    Never,
+    /// Once a second.
+    Second,
+    /// Before it is acknowledged.
+    Always,
 }
 
 /// What a full queue does.
@@ -74,6 +99,8 @@ pub enum Full {
     DropNewest,
     /// Waits; only where a pipeline has one exporter.
     Block,
+    /// Goes to disk; when that is full too, the batch's origin decides.
+    Spill,
 }
 
 /// `retry = { first, most, give_up }`

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tapetum_pipeline::{
-    Component, Full, GraphSpec, Instance, Kind, Options, PipelineSpec, QueueSpec, RetrySpec,
-    ServiceSpec, Settings,
+    Component, DiskSpec, Durable, Full, GraphSpec, Instance, Kind, Options, PipelineSpec,
+    QueueSpec, RetrySpec, ServiceSpec, Settings,
 };
 
 use crate::registry::number;
@@ -101,7 +101,27 @@ impl Graph {
             .exporters
             .last_mut()
             .expect("an exporter before its queue");
-        last.queue = QueueSpec { size_bytes, full };
+        last.queue = QueueSpec {
+            size_bytes,
+            full,
+            disk: None,
+        };
+        self
+    }
+
+    /// Gives the queue of the exporter that was added last a disk; [`Options::files`] says which.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn disk(mut self, size_bytes: u64, persist: bool, sync: Durable) -> Self {
+        let last = self.0.exporters.last_mut();
+        let last = last.expect("an exporter before its disk");
+        last.queue.disk = Some(DiskSpec {
+            size_bytes,
+            persist,
+            sync,
+        });
         self
     }
 
@@ -178,6 +198,7 @@ fn instance(id: &str, component: &'static Component, settings: Settings) -> Inst
         queue: QueueSpec {
             size_bytes: 1 << 20,
             full: None,
+            disk: None,
         },
         retry: RetrySpec {
             first: Duration::from_secs(1),

@@ -5,6 +5,7 @@
 //! - [`context`], [`Held`]: build a component alone, with a clock that the test moves.
 //! - [`Graph`] of [`Source`], [`Work`], [`Sink`] and [`Asker`]: a whole graph whose components do what
 //!   the test says, when it says it; mixed with real ones.
+//! - [`Disk`]: a disk that a test fills, breaks, and takes the power of.
 //! - [`skip()`]: says aloud that this machine cannot run a test.
 //! - [`certificates`]: an authority of one's own, for TLS.
 //! - [`ApiServer`]: a scripted API server of Kubernetes.
@@ -14,6 +15,7 @@ mod api_server;
 pub mod certificates;
 pub mod clock;
 pub mod contract;
+mod disk;
 mod graph;
 mod lend;
 mod random;
@@ -26,6 +28,7 @@ mod work;
 
 pub use api_server::{ApiServer, Cut};
 pub use clock::{Held, Tokio};
+pub use disk::Disk;
 pub use graph::{Graph, options};
 pub use lend::{context, context_at, settings};
 pub use random::Random;

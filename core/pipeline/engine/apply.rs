@@ -17,7 +17,7 @@ use super::build::{Chained, Plan, Planned, PlannedPipeline};
 use super::parts::{End, ExporterPart, PipelinePart, ReceiverPart, StagePart, Task, take};
 use super::pipeline::Change;
 use super::running::Running;
-use super::stop::{GRACE, end};
+use super::stop::{GRACE, KEEP, end};
 use super::wire::{ask, tells_of_what_goes_on};
 use crate::component::Receiver;
 use crate::outlet::Request;
@@ -282,6 +282,7 @@ async fn leave(
     }
     let mut left = Vec::new();
     for (front, _) in fronts {
+        front.keep(Instant::now() + KEEP).await;
         let items = front.abandon("drain");
         if items > 0 {
             warn!(exporter = %front.id, items, "has left the file: what its queue still held is dropped");

@@ -149,6 +149,14 @@ impl Chain {
             .min()
     }
 
+    /// How many items a processor has taken or made, and how many of these it does not hold any more;
+    /// `None`: there is no such processor.
+    pub(super) fn flow(&self, stage: usize) -> Option<(u64, u64)> {
+        let tally = self.stages.get(stage)?.account.book().tally;
+        let entered = tally.taken + tally.made;
+        Some((entered, entered - tally.held))
+    }
+
     /// How many items the processors hold: taken, and not gone on yet.
     pub(super) fn held(&self) -> u64 {
         let accounts = self.stages.iter().map(|stage| stage.account.held());

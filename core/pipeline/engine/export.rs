@@ -65,6 +65,8 @@ enum End {
     Broken,
     /// Another exporter waits to take over.
     Exchanged,
+    /// A stop is under way and the backend fails: the disk keeps what is left.
+    Kept,
 }
 
 /// The longest wait between two tries while a stop is under way: its time is short.
@@ -118,7 +120,7 @@ impl Sender {
     async fn work(&mut self, mut export: Box<dyn Export>) {
         loop {
             let why = match caught_while(self.send_all(&mut *export)).await {
-                Ok(End::Drained) => return,
+                Ok(End::Drained | End::Kept) => return,
                 Ok(End::Exchanged) => {
                     if let Some(anew) = self.exchange() {
                         let before = mem::replace(&mut export, anew);
@@ -158,7 +160,7 @@ impl Sender {
             if let Some(message) = message
                 && !self.deliver(export, message).await
             {
-                return self.interrupted().unwrap_or(End::Broken);
+                return self.interrupted().unwrap_or(End::Kept);
             }
         }
     }
@@ -202,7 +204,11 @@ impl Sender {
                 self.front.lose("gave_up");
                 return true;
             };
-            let wait = match self.draining.requested() {
+            let draining = self.draining.requested();
+            if draining && self.front.keeps() {
+                return false;
+            }
+            let wait = match draining {
                 true => wait.min(DRAIN_WAIT.max(after.unwrap_or_default())),
                 false => wait,
             };

@@ -15,6 +15,7 @@ mod owed;
 mod parts;
 mod pipeline;
 mod readiness;
+mod receipts;
 mod reload;
 mod running;
 mod stop;
@@ -36,6 +37,7 @@ pub use stop::Report;
 pub(crate) use pipeline::Change;
 pub(crate) use running::State;
 
+use crate::queue::check_folders;
 use crate::{GraphSpec, Listeners, Memory, ServiceInfo, Size, Stop, Telemetry, admin};
 use parts::Parts;
 use running::Admin;
@@ -55,6 +57,7 @@ impl Engine {
         if !problems.is_empty() {
             return Err(StartError::Graph(problems));
         }
+        check_folders(&*options.files, &spec)?;
         let lent = Lent {
             service: Arc::new(service_info(&spec, &options)),
             telemetry: Telemetry::default(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tapetum_model::Batch;
+use tapetum_spool::{Files, SpoolError, SystemFiles};
 
 use crate::{BuildError, Clock, GraphProblem, Kind, SystemClock};
 
@@ -41,6 +42,8 @@ pub struct Options {
     pub memory_used: Option<MemoryUsed>,
     /// Gives back what is free and not given back yet.
     pub relieve: Option<Relieve>,
+    /// Where queues that use a disk are written.
+    pub files: Arc<dyn Files>,
     /// How long one try of an exporter may take before it is cut off and made again.
     pub export_timeout: Duration,
 }
@@ -71,6 +74,9 @@ pub enum StartError {
         /// What.
         key: &'static str,
     },
+    /// The folder of a queue cannot be used.
+    #[error("{0}")]
+    Queue(SpoolError),
     /// A component cannot be made.
     #[error("{} `{id}`: {why}", .kind.name())]
     Build {
@@ -81,6 +87,12 @@ pub enum StartError {
         /// Why not.
         why: BuildError,
     },
+}
+
+impl From<SpoolError> for StartError {
+    fn from(why: SpoolError) -> Self {
+        Self::Queue(why)
+    }
 }
 
 impl Options {
@@ -97,6 +109,7 @@ impl Options {
             host,
             version,
             render: None,
+            files: Arc::new(SystemFiles),
             process_status: PathBuf::from("/proc/self/status"),
             memory_used: None,
             relieve: None,

@@ -12,7 +12,7 @@ use super::ward::Ward;
 use crate::books::Account;
 use crate::outlet::{Asked, Request, Ways};
 use crate::queue::{Door, Front};
-use crate::{Gate, Instance, PipelineSpec};
+use crate::{Gate, Health, Instance, PipelineSpec};
 
 /// All of them.
 #[derive(Default)]
@@ -103,10 +103,12 @@ impl Parts {
     /// Everything whose readiness is asked for, in the order of the flow but for its ends.
     pub(super) fn watched(&self) -> Vec<Watched> {
         let exporters = self.exporters.iter().map(|part| &part.watched);
+        let disks = self.exporters.iter().filter_map(ExporterPart::disk);
         let stages = self.pipelines.iter().flat_map(|part| &part.stages);
         let receivers = self.receivers.iter().map(|part| &part.watched);
         let stages = stages.map(|stage| &stage.watched);
-        exporters.chain(stages).chain(receivers).cloned().collect()
+        let all = exporters.chain(stages).chain(receivers).cloned();
+        all.chain(disks).collect()
     }
 
     pub(super) fn exporter(&self, id: &str) -> Option<&ExporterPart> {
@@ -119,6 +121,14 @@ impl Parts {
 }
 
 impl ExporterPart {
+    /// What is said of the disk of its queue.
+    fn disk(&self) -> Option<Watched> {
+        Some(Watched {
+            who: format!("queue of exporter `{}`", self.instance.id),
+            healths: [self.front()?.disk_health()?, Health::default()],
+        })
+    }
+
     pub(super) fn front(&self) -> Option<&Arc<Front>> {
         match &self.end {
             End::Sent(sent) => Some(&sent.front),

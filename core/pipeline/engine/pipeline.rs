@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tapetum_model::Batch;
+use tapetum_model::{Batch, Origin};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::chain::{Chain, Next};
 use super::owed::Owed;
+use super::receipts::Receipts;
 use crate::books::{Account, Posting};
 use crate::outlet::{Handover, Request};
 use crate::queue::{Door, Front, Permit, Prepared, Weight};
@@ -20,6 +21,7 @@ pub(super) struct Pipeline {
     pub(super) chain: Chain,
     pub(super) door: Arc<Door>,
     pub(super) owed: Owed,
+    pub(super) receipts: Receipts,
     /// The exporters that are sent to.
     pub(super) push: Vec<Arc<Front>>,
     /// The exporters that ask, by their id.
@@ -94,6 +96,7 @@ impl Pipeline {
     /// After each turn: what is still promised follows from what is still held.
     fn settle(&mut self) {
         self.door.ailing(self.chain.ailing());
+        self.receipts.settle(&self.chain);
         if self.chain.held() == 0 {
             self.owed.settle(&self.door, &self.push);
         }
@@ -103,6 +106,7 @@ impl Pipeline {
     async fn change(&mut self, change: Change) {
         let rest = self.chain.exchange(change.chain);
         self.send(rest, None).await;
+        self.receipts.restart(&self.chain);
         self.owed.lead_to(&change.push);
         self.door = change.door;
         self.push = change.push;
@@ -115,6 +119,7 @@ impl Pipeline {
         let items = handover.batch.items();
         let weight = Weight::of(&handover.batch);
         let end = handover.batch.window.end.0;
+        let origin = handover.batch.origin;
         let passed = self.chain.run(vec![handover.batch], 0);
         handover.account.post(&Posting {
             taken: items,
@@ -135,9 +140,18 @@ impl Pipeline {
             weight,
             returnable: handover.alone && !passed.kept,
         };
-        let answer = self.send(passed.batches, Some(asked)).await;
+        // Who cannot come back is not kept waiting for a disk.
+        if origin == Origin::Peer && self.push.iter().any(|front| front.is_durable()) {
+            self.receipts.enter(handover.answer, &self.chain);
+            let answer = self.send(passed.batches, Some(asked)).await;
+            if answer != Answer::Accepted {
+                self.receipts.refuse(answer);
+            }
+        } else {
+            let answer = self.send(passed.batches, Some(asked)).await;
+            let _ = handover.answer.send(answer);
+        }
         self.window_end.set(i64::try_from(end).unwrap_or(i64::MAX));
-        let _ = handover.answer.send(answer);
     }
 
     /// Hands batches to every exporter, or to none if one refuses and they can be given back.
@@ -154,9 +168,10 @@ impl Pipeline {
             }
             return answer;
         }
+        let receipt = self.receipts.all();
         for (front, prepared) in self.push.iter().zip(prepared) {
             for prepared in prepared {
-                front.commit(prepared).await;
+                front.commit(prepared, &receipt).await;
             }
         }
         Answer::Accepted

@@ -16,16 +16,20 @@ use crate::queue::Front;
 pub struct Report {
     /// Items that were still in a queue at the deadline, by exporter; empty if all went out.
     pub left: Vec<(String, u64)>,
+    /// Items that were written to disk instead, by exporter: the next start sends them.
+    pub kept: Vec<(String, u64)>,
     /// Tasks that had to be cut off.
     pub cut_off: Vec<String>,
     /// How long it took.
     pub took: Duration,
-    /// What became of every item. Nothing is held any more.
+    /// What became of every item. Nothing is held any more but by queues on disk.
     pub books: Books,
 }
 
 /// Beyond the deadline: what is cut off still counts what it had.
 pub(super) const GRACE: Duration = Duration::from_millis(500);
+/// Beyond that: what a disk may take for what is in memory.
+pub(super) const KEEP: Duration = Duration::from_secs(5);
 
 impl Running {
     /// Stops in the order of the flow: receivers send what they hold and end, pipelines flush,
@@ -92,6 +96,7 @@ impl Running {
                 report.left.extend(task.await.unwrap_or_default());
             }
         }
+        report.kept = keep(&fronts).await;
         report.left.extend(abandon(&fronts));
         if let Some(admin) = self.admin {
             admin.task.abort();
@@ -101,6 +106,20 @@ impl Running {
         info!(took = ?report.took, "has stopped");
         report
     }
+}
+
+/// Lets queues with a disk write what they still hold; how much that is, by exporter.
+async fn keep(fronts: &[Arc<Front>]) -> Vec<(String, u64)> {
+    let deadline = Instant::now() + KEEP;
+    let mut kept = Vec::new();
+    for front in fronts {
+        let items = front.keep(deadline).await;
+        if items > 0 {
+            info!(exporter = %front.id, items, "what was left in the queue is on disk: the next start sends it");
+            kept.push((front.id.to_string(), items));
+        }
+    }
+    kept
 }
 
 /// Counts what queues still hold at the deadline; how much that is, by exporter.

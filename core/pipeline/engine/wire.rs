@@ -14,6 +14,7 @@ use super::owed::Owed;
 use super::parts::{Asker, End, ExporterPart, PipelinePart, ReceiverPart, Sent, StagePart, Task};
 use super::pipeline::Pipeline;
 use super::readiness::Watched;
+use super::receipts::Receipts;
 use super::running::Running;
 use super::ward::Maker;
 use crate::books::Account;
@@ -39,6 +40,7 @@ const LOST_BY_EXPORTERS: [&str; 10] = [
     "restarting",
     "drain",
 ];
+const LOST_ON_DISK: [&str; 1] = ["damaged"];
 
 /// The exporters at the end of a pipeline: those that are sent to, and those that ask.
 pub(super) type Ends = (Vec<Arc<Front>>, Vec<(Arc<str>, Arc<Account>)>);
@@ -92,6 +94,11 @@ impl Running {
         let telemetry = &maker.context.telemetry;
         let front = Front::new(&instance.id, encode, instance.queue, telemetry, account);
         let front = Arc::new(front);
+        if instance.queue.disk.is_some() {
+            front.account.may_lose(&LOST_ON_DISK);
+        }
+        let options = &self.lent.options;
+        front.keep_on_disk(&options.files, &self.service.data_dir, telemetry);
         let ward = maker.ward(Kind::Exporter, None);
         let watched = Watched::of(&ward);
         let (drain, draining) = Stop::channel();
@@ -194,6 +201,7 @@ impl Running {
             },
             door: Arc::clone(&door),
             owed: Owed::new(&push),
+            receipts: Receipts::default(),
             push,
             pull,
             requests,

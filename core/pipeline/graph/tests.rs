@@ -71,6 +71,7 @@ fn instance(id: &str, component: &'static Component) -> Instance {
         queue: QueueSpec {
             size_bytes: 8 << 20,
             full: None,
+            disk: None,
         },
         retry: RetrySpec {
             first: Duration::from_secs(1),

@@ -5,19 +5,25 @@
 //! sender that comes back makes no duplicate.
 
 use std::mem;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tapetum_model::{Batch, Loss, Metric, Origin};
-use tokio::sync::Notify;
-use tokio::time::Instant;
+use tapetum_spool::Files;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
 
-use super::{Queue, Waiting};
+use super::keeper::Keeper;
+use super::{Queue, Receipt, Waiting, folders};
 use crate::books::{Account, Posting};
 use crate::caught::caught;
 use crate::seldom::Seldom;
-use crate::{Encode, Encoded, Encoding, Full, Gauge, Outcome, QueueSpec, Telemetry};
+use crate::{
+    DiskSpec, Encode, Encoded, Encoding, Full, Gauge, Health, Outcome, QueueSpec, Stop, Telemetry,
+};
 
 /// An exporter as the pipelines see it; shared by all that end in it.
 pub(crate) struct Front {
@@ -33,6 +39,17 @@ pub(crate) struct Front {
     bytes: Gauge,
     full_log: Seldom,
     large_log: Seldom,
+    disk: Option<DiskSpec>,
+    /// What is to be said of the disk.
+    health: Health,
+    keeper: Mutex<Option<Kept>>,
+}
+
+/// The task that keeps the disk, and the switch that ends it.
+struct Kept {
+    stop: watch::Sender<bool>,
+    /// Gives how many items are on the disk at its end.
+    task: JoinHandle<u64>,
 }
 
 struct Encoder {
@@ -79,9 +96,9 @@ impl Front {
         Self {
             id: id.into(),
             account,
-            queue: Queue::new(spec.size_bytes),
+            queue: Queue::new(spec.size_bytes, spec.disk),
             broken: Notify::new(),
-            full: spec.full,
+            full: spec.full.filter(|full| *full != Full::Spill),
             encoder: Mutex::new(Encoder {
                 encode: Some(encode),
                 untold: Loss::default(),
@@ -90,7 +107,60 @@ impl Front {
             bytes: telemetry.gauge(Metric::QueueBytes, &[]),
             full_log: Seldom::default(),
             large_log: Seldom::default(),
+            disk: spec.disk,
+            health: Health::default(),
+            keeper: Mutex::default(),
         }
+    }
+
+    /// Sets the task going that reads and writes for it, if it has a disk.
+    pub(crate) fn keep_on_disk(
+        self: &Arc<Self>,
+        files: &Arc<dyn Files>,
+        data_dir: &Path,
+        telemetry: &Telemetry,
+    ) {
+        let Some(spec) = self.disk else { return };
+        let place = (Arc::clone(files), folders::folder(data_dir, &self.id));
+        let keeper = Keeper::new(self, spec, place, telemetry, self.health.clone());
+        let (stop, stopped) = Stop::channel();
+        let task = tokio::spawn(keeper.run(stopped));
+        *self.keeper() = Some(Kept { stop, task });
+    }
+
+    /// What is to be said of its disk; `None`: it has none.
+    pub(crate) fn disk_health(&self) -> Option<Health> {
+        self.disk.map(|_| self.health.clone())
+    }
+
+    /// Whether what is told to be taken must be on the disk.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.disk.is_some_and(|disk| disk.persist)
+    }
+
+    /// Whether a stop keeps what is left.
+    pub(crate) fn keeps(&self) -> bool {
+        self.disk.is_some()
+    }
+
+    /// Writes what is in memory only to disk, and ends the task that does; returns how many items stay there.
+    pub(crate) async fn keep(&self, deadline: Instant) -> u64 {
+        let Some(mut kept) = self.keeper().take() else {
+            return 0;
+        };
+        kept.stop.send_replace(true);
+        let Ok(items) = timeout_at(deadline, &mut kept.task).await else {
+            warn!(exporter = %self.id, "the disk did not take the rest of the queue in time");
+            kept.task.abort();
+            return 0;
+        };
+        let items = items.unwrap_or_default();
+        self.account.keep(items);
+        items
+    }
+
+    fn keeper(&self) -> MutexGuard<'_, Option<Kept>> {
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What happens to what does not fit: as the file says, else by the origin.
@@ -137,7 +207,8 @@ impl Front {
     }
 
     /// Stores what was prepared, if need be after waiting for room. For what is owed, room was promised.
-    pub(crate) async fn commit(&self, prepared: Prepared) {
+    /// `receipt` is held until all of it is safe.
+    pub(crate) async fn commit(&self, prepared: Prepared, receipt: &Receipt) {
         let reserved = prepared.is_owed();
         let encoded: u64 = prepared.messages.iter().map(|message| message.items).sum();
         let told = encoded + prepared.said.filtered + prepared.said.rejected;
@@ -165,10 +236,11 @@ impl Front {
                 self.tell();
                 self.queue.room(cost).await;
             }
-            let waiting = Waiting {
-                message,
-                loss: mem::take(&mut loss),
+            let receipt = match self.is_durable() {
+                true => receipt.clone(),
+                false => Receipt::default(),
             };
+            let waiting = Waiting::new(message, mem::take(&mut loss), receipt);
             self.store(waiting, prepared.full, reserved);
         }
         self.tell();
@@ -239,6 +311,21 @@ impl Front {
         }
         self.tell();
         all.iter().map(|waiting| waiting.message.items).sum()
+    }
+
+    /// So many items were on the disk before it started.
+    pub(crate) fn found(&self, items: u64) {
+        self.account.find(items);
+    }
+
+    /// So many items that were on the disk are gone.
+    pub(crate) fn lost_on_disk(&self, items: u64, reason: &'static str) {
+        self.account.post(&Posting {
+            held: -signed(items),
+            dropped: Some((reason, items)),
+            ..Posting::default()
+        });
+        self.encoder().untold.queue += items;
     }
 
     /// Takes a new encoder into use.
