@@ -21,6 +21,10 @@
 //! what matters here gets new ones; [`Snapshot::version`] tells a reader that its own memory of
 //! answers is old.
 //!
+//! Who wants an index of the cluster that is near holds a [`Watch`]: [`Watch::shared`] gives the one of
+//! equal [`Settings`], or starts it; [`Watch::index`] is the reader's handle, [`Watch::trouble`] says what
+//! is wrong at the moment, [`Watch::counted`] what it did. The last one that is dropped ends it.
+//!
 //! **A wrong name is worse than none.** Addresses are reused within seconds, and what the API server
 //! says is late. So an address is held as claims, each with the time in which the pod certainly had it
 //! and the wider one in which it can have had it (`claim`), and the answer is [`Holder::Several`]

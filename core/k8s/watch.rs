@@ -12,6 +12,7 @@ mod owners;
 mod pace;
 mod share;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hashbrown::HashMap;
@@ -67,6 +68,8 @@ pub enum Scope {
 pub enum Source {
     /// As `KUBECONFIG` says, or the pod's own service account.
     Inferred,
+    /// As this file says, which is written as `kubectl`'s.
+    File(PathBuf),
     /// There, without credentials.
     Url(String),
 }

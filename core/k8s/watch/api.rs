@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -208,6 +209,11 @@ async fn client(source: &Source) -> Result<Client, ApiError> {
     let unusable = |why: &dyn std::error::Error| ApiError::Unreachable(causes(why));
     let config = match source {
         Source::Inferred => Config::infer().await.map_err(|why| unusable(&why))?,
+        Source::File(path) => {
+            let file = Kubeconfig::read_from(path).map_err(|why| unusable(&why))?;
+            let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
+            config.map_err(|why| unusable(&why))?
+        }
         Source::Url(url) => Config::new(url.parse().map_err(|why| unusable(&why))?),
     };
     Client::try_from(config).map_err(|why| unusable(&why))

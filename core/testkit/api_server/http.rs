@@ -51,7 +51,7 @@ async fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
         let (delay, refused) = {
             let state = shared.lock();
             let mut refused = state.refused.iter();
-            let refused = refused.find(|(path, _)| request.path.starts_with(path));
+            let refused = refused.find(|(path, _)| request.is_at(path));
             (state.delay, refused.map(|(_, code)| *code))
         };
         sleep(delay).await;
@@ -289,6 +289,10 @@ impl Request {
             query: decoded.collect(),
             metadata_only: head.contains("as=PartialObjectMetadata"),
         }
+    }
+
+    fn is_at(&self, place: &str) -> bool {
+        self.path.starts_with(place) || self.path.split('/').any(|part| part == place)
     }
 
     fn selector(&self) -> &str {

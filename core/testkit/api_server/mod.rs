@@ -51,7 +51,7 @@ struct Shared {
 struct State {
     store: Store,
     requests: VecDeque<String>,
-    /// Beginnings of paths, and the code that they get.
+    /// Beginnings or parts of paths, and the code that they get.
     refused: Vec<(String, u16)>,
     is_down: bool,
     delay: Duration,
@@ -141,7 +141,7 @@ impl ApiServer {
         });
     }
 
-    /// Answers paths that begin so with a code; 0: as usual again.
+    /// Answers paths that begin so, or have such a part, with a code; 0: as usual again.
     pub fn refuse(&self, path: &str, code: u16) {
         self.change(|state| {
             state.refused.retain(|(refused, _)| refused != path);
