@@ -7,9 +7,10 @@
 //!   it heard that the pod ends (or to when it last heard anything, if it was cut off);
 //! - in the **possible** one it can have had it: from when the kubelet took the pod up to when it was
 //!   heard to be gone or to have come to rest;
-//! - it is **believed** to have had it, if nobody else can have, up to when it was heard that it ends,
-//!   or to when its last container ran: a pod that is being stopped may go on for its grace period, but
-//!   its address can be another's before anything more is heard of either.
+//! - in the **believed** one it had it if nobody else can have: up to when it was heard that it ends, or
+//!   to when its last container ran, because a pod that is being stopped may go on for its grace period,
+//!   but its address can be another's before anything more is heard of either; and where the agent did
+//!   not hear who had the address before, only from when its first container ran.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,10 @@ use crate::few::Few;
 const LATE: Duration = Duration::from_secs(5);
 /// How much a node's clock may be ahead of ours.
 const SKEW: Duration = Duration::from_secs(1);
+/// Time stamps of the API are cut to whole seconds.
+const CUT_OFF: Duration = Duration::from_secs(1);
+/// How long a pod whose object was taken away may run on: the usual grace period.
+const LINGERS: Duration = Duration::from_secs(30);
 const OPEN: UnixNanos = UnixNanos(u64::MAX);
 
 /// When something was heard, and how long before that nothing was.
@@ -51,7 +56,7 @@ pub(crate) struct Claim {
     pub(crate) pod: Arc<Pod>,
     certain: [UnixNanos; 2],
     possible: [UnixNanos; 2],
-    believed_to: UnixNanos,
+    believed: [UnixNanos; 2],
 }
 
 /// How a pod stands when something is heard of it.
@@ -61,8 +66,41 @@ pub(crate) enum Standing {
     Lives,
     /// It is being stopped; its containers may still run.
     Ends,
-    /// None of its containers runs any more, or its object is gone.
-    Ended,
+    /// None of its containers runs any more.
+    Rests,
+    /// Its object is gone; its containers may still run if it was taken away by force.
+    Gone,
+}
+
+/// What an object says of a pod's time; by the clock of its node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Life {
+    pub(crate) standing: Standing,
+    /// When the kubelet took it up: it had no address before.
+    pub(crate) since: Option<UnixNanos>,
+    /// When its first container ran.
+    pub(crate) started: Option<UnixNanos>,
+    /// When its last container ended.
+    pub(crate) finished: Option<UnixNanos>,
+}
+
+impl Life {
+    /// Nothing but how it stands.
+    pub(crate) fn bare(standing: Standing) -> Self {
+        Self {
+            standing,
+            since: None,
+            started: None,
+            finished: None,
+        }
+    }
+}
+
+impl Standing {
+    /// Whether it has no address any more, or will not for long.
+    pub(crate) fn is_over(self) -> bool {
+        matches!(self, Self::Rests | Self::Gone)
+    }
 }
 
 impl Moment {
@@ -99,16 +137,24 @@ impl<'a> Holder<'a> {
 }
 
 impl Claim {
-    /// A claim that is first heard of now. `since`: when the pod can have got the address at the
-    /// earliest, by the clock of its node; without it, shortly ago.
-    pub(crate) fn new(pod: Arc<Pod>, now: Moment, since: Option<UnixNanos>) -> Self {
-        let since = since.map_or(now.surely(), |since| before(since, SKEW));
-        Self {
+    /// A claim that is first heard of now.
+    pub(crate) fn new(pod: Arc<Pod>, now: Moment, life: Life) -> Self {
+        let earliest = life.since.map(|since| before(since, SKEW));
+        let earliest = earliest.unwrap_or(now.surely()).min(now.at);
+        let started = life.started.map(|started| started.plus(CUT_OFF + SKEW));
+        // Who may have had it before was heard of, or was not.
+        let believed = match life.since.is_some() && now.fresh == now.at {
+            true => earliest,
+            false => started.unwrap_or(now.at).min(now.at).max(earliest),
+        };
+        let mut claim = Self {
             pod,
             certain: [now.at, OPEN],
-            possible: [since.min(now.at), OPEN],
-            believed_to: OPEN,
-        }
+            possible: [earliest, OPEN],
+            believed: [believed, OPEN],
+        };
+        claim.stands(life, now);
+        claim
     }
 
     /// Whether it is this pod's, and past.
@@ -116,19 +162,21 @@ impl Claim {
         &*self.pod.uid == uid && self.possible[1] != OPEN
     }
 
-    /// The pod stands so now. `finished`: when its last container ended, by the clock of its node.
-    pub(crate) fn stands(&mut self, standing: Standing, finished: Option<UnixNanos>, now: Moment) {
-        if standing == Standing::Lives {
+    /// The pod stands so now.
+    pub(crate) fn stands(&mut self, life: Life, now: Moment) {
+        if life.standing == Standing::Lives {
             return;
         }
         self.certain[1] = self.certain[1].min(now.surely());
-        self.believed_to = self.believed_to.min(now.fresh);
-        if standing == Standing::Ended {
-            self.possible[1] = self.possible[1].min(now.at);
+        self.believed[1] = self.believed[1].min(now.fresh);
+        match life.standing {
+            Standing::Lives | Standing::Ends => {}
+            Standing::Rests => self.possible[1] = self.possible[1].min(now.at),
+            Standing::Gone => self.possible[1] = self.possible[1].min(now.at.plus(LINGERS)),
         }
-        if let Some(finished) = finished {
+        if let Some(finished) = life.finished {
             let proven = before(finished, SKEW).min(self.possible[1]);
-            self.believed_to = self.believed_to.max(proven);
+            self.believed[1] = self.believed[1].max(proven);
         }
     }
 
@@ -163,7 +211,7 @@ pub(crate) fn holder(claims: &Few<Claim>, at: UnixNanos) -> Holder<'_> {
 
 #[inline]
 fn believed(claim: &Claim, at: UnixNanos) -> Holder<'_> {
-    match claim.possible[0] <= at && at <= claim.believed_to {
+    match within(claim.believed, at) {
         true => Holder::Pod(&claim.pod),
         false => Holder::Nobody,
     }

@@ -155,14 +155,26 @@ pub struct ContainerStatus {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct ContainerState {
+    /// It runs.
+    pub running: Option<Running>,
     /// It runs no more.
     pub terminated: Option<Terminated>,
+}
+
+/// That a container runs.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Running {
+    /// RFC 3339.
+    pub started_at: Option<String>,
 }
 
 /// That a container runs no more.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Terminated {
+    /// RFC 3339.
+    pub started_at: Option<String>,
     /// RFC 3339.
     pub finished_at: Option<String>,
     /// `containerd://…`

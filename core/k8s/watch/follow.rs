@@ -169,7 +169,8 @@ impl Follower {
     async fn list<T: Object>(&mut self, place: &mut Place) -> Result<(), ApiError> {
         self.counts.list();
         // What is in the list can have happened at any time since the API server was last heard.
-        let fresh = place.heard;
+        let fresh = Some(place.heard.unwrap_or_default());
+        let begun = (self.clock)();
         let mut seen = Seen::default();
         let mut token = String::new();
         loop {
@@ -203,7 +204,8 @@ impl Follower {
             return Err(ApiError::Other("a list without a version".to_owned()));
         }
         let now = self.moment(fresh);
-        place.heard = Some(now.at);
+        // Its later pages show what was when the first was asked for.
+        place.heard = Some(begun);
         place.backoff.reset();
         let _ = self.tell(News::Listed(self.kind, seen, now)).await;
         Ok(())
@@ -230,45 +232,43 @@ impl Follower {
         if lived {
             place.backoff.reset();
         }
-        if ended.is_ok() {
-            place.heard = Some((self.clock)());
-            if !lived {
-                sleep(place.backoff.next()).await;
-            }
+        if ended.is_ok() && !lived {
+            sleep(place.backoff.next()).await;
         }
         ended
     }
 
     async fn stream<T: Object>(&self, mut lines: Lines, place: &mut Place) -> Result<(), ApiError> {
         let opened = Instant::now();
-        let cut = place.heard;
-        let mut catching_up = true;
+        // What is missed comes first. Until all of it has come the API server counts as not heard: what
+        // is told now happened at any time since.
+        let mut missed = true;
         loop {
-            let patience = match catching_up {
+            let patience = match missed {
                 true => CAUGHT_UP.min(self.pace.silence),
                 false => self.pace.silence,
             };
             let line = match timeout(patience, lines.next()).await {
-                Ok(line) => line?,
-                Err(_) if catching_up => {
-                    catching_up = false;
-                    if self.tell(News::Heard(self.kind)).await.is_err() {
-                        return Ok(());
-                    }
-                    continue;
-                }
+                Ok(line) => Some(line?),
+                Err(_) if missed => None,
                 Err(_) => return Err(ApiError::Unreachable("nothing came for long".to_owned())),
             };
-            let Some(line) = line else { return Ok(()) };
-            if catching_up && opened.elapsed() >= CATCH_UP {
-                catching_up = false;
+            if missed && (line.is_none() || opened.elapsed() >= CATCH_UP) {
+                missed = false;
                 if self.tell(News::Heard(self.kind)).await.is_err() {
                     return Ok(());
                 }
             }
-            let now = self.moment(cut.filter(|_| catching_up));
-            place.heard = Some(now.at);
-            let news = self.event::<T>(line, now, &mut place.version)?;
+            let now = self.moment(place.heard.filter(|_| missed));
+            let news = match line {
+                None => None,
+                Some(None) => {
+                    place.heard = place.heard.filter(|_| missed).or(Some(now.at));
+                    return Ok(());
+                }
+                Some(Some(line)) => self.event::<T>(line, now, &mut place.version)?,
+            };
+            place.heard = place.heard.filter(|_| missed).or(Some(now.at));
             if let Some(news) = news
                 && self.tell(news).await.is_err()
             {

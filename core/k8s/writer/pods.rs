@@ -7,7 +7,7 @@ use std::time::Duration;
 use tapetum_model::UnixNanos;
 
 use super::{Writer, add, take};
-use crate::claim::{Claim, Moment, Standing};
+use crate::claim::{Claim, Life, Moment, Standing};
 use crate::facts::{Owner, Pod};
 use crate::few::Few;
 use crate::key::{Door, Id, Ip};
@@ -25,14 +25,6 @@ const DEAD_MOST: usize = 4_096;
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) pod: Arc<Pod>,
-    standing: Standing,
-}
-
-/// What an object says of a pod's time; by the clock of its node.
-#[derive(Clone, Copy, Debug)]
-struct Life {
-    since: Option<UnixNanos>,
-    finished: Option<UnixNanos>,
     standing: Standing,
 }
 
@@ -76,11 +68,12 @@ impl Writer {
         self.place(id, &pod, former.as_deref());
         let life = Life {
             since,
-            finished: finished(object).filter(|_| standing == Standing::Ended),
+            started: started(object),
+            finished: finished(object).filter(|_| standing.is_over()),
             standing,
         };
         self.claim(&pod, former.as_deref(), life, now);
-        if standing == Standing::Ended && before != Standing::Ended {
+        if standing.is_over() && !before.is_over() {
             self.gone.push_back((now.at, Gone::Pod(id)));
         }
         self.pods.insert(id, Known { pod, standing });
@@ -96,17 +89,13 @@ impl Writer {
         let Some(known) = self.pods.get_mut(&id) else {
             return;
         };
-        if known.standing == Standing::Ended {
+        if known.standing.is_over() {
             return;
         }
-        known.standing = Standing::Ended;
+        known.standing = Standing::Gone;
         let pod = Arc::clone(&known.pod);
         self.changed = true;
-        let life = Life {
-            since: None,
-            finished: None,
-            standing: Standing::Ended,
-        };
+        let life = Life::bare(Standing::Gone);
         self.claim(&pod, Some(&pod), life, now);
         self.gone.push_back((now.at, Gone::Pod(id)));
     }
@@ -224,7 +213,9 @@ impl Writer {
     fn claim(&mut self, pod: &Arc<Pod>, former: Option<&Pod>, mut life: Life, now: Moment) {
         // Who had another address before cannot have had this one since it was started.
         let moved = former.is_some_and(|former| !former.ips.is_empty() && former.ips != pod.ips);
-        life.since = life.since.filter(|_| !moved);
+        if moved {
+            life = Life::bare(life.standing);
+        }
         let have: Vec<Ip> = addresses(pod).collect();
         for ip in &have {
             assert_claim(&mut self.next.addresses, ip, pod, life, now);
@@ -249,7 +240,7 @@ impl Writer {
 
 fn standing(object: &object::Pod) -> Standing {
     if matches!(object.status.phase.as_str(), "Succeeded" | "Failed") {
-        return Standing::Ended;
+        return Standing::Rests;
     }
     if object.metadata.deletion_timestamp.is_none() {
         return Standing::Lives;
@@ -258,7 +249,7 @@ fn standing(object: &object::Pod) -> Standing {
     let rests = containers.peek().is_some()
         && containers.all(|container| container.state.terminated.is_some());
     match rests {
-        true => Standing::Ended,
+        true => Standing::Rests,
         false => Standing::Ends,
     }
 }
@@ -267,7 +258,22 @@ fn standing(object: &object::Pod) -> Standing {
 /// server for ever.
 fn is_of_the_past(object: &object::Pod, standing: Standing, now: UnixNanos) -> bool {
     let last = finished(object);
-    standing == Standing::Ended && last.is_none_or(|last| now.since(last) > DEAD_FOR)
+    standing.is_over() && last.is_none_or(|last| now.since(last) > DEAD_FOR)
+}
+
+/// When the first of its containers ran, as far as the object still says.
+fn started(object: &object::Pod) -> Option<UnixNanos> {
+    let states = object.status.containers();
+    let states = states.flat_map(|container| [&container.state, &container.last_state]);
+    let stamps = states.filter_map(|state| {
+        let running = state
+            .running
+            .as_ref()
+            .and_then(|one| one.started_at.as_deref());
+        let terminated = state.terminated.as_ref();
+        running.or_else(|| terminated?.started_at.as_deref())
+    });
+    stamps.filter_map(stamp::parse).min()
 }
 
 /// When the last of its containers ended that did.
@@ -315,15 +321,13 @@ fn assert_claim<K: Hash + Eq + Clone>(
     if let Some(claim) = known {
         if claim.is_over(&pod.uid) && life.standing == Standing::Lives {
             // It had the address, lost it, and has it again.
-            *claim = Claim::new(Arc::clone(pod), now, None);
+            *claim = Claim::new(Arc::clone(pod), now, Life::bare(Standing::Lives));
         }
         claim.pod = Arc::clone(pod);
-        claim.stands(life.standing, life.finished, now);
+        claim.stands(life, now);
         return;
     }
-    let mut claim = Claim::new(Arc::clone(pod), now, life.since);
-    claim.stands(life.standing, life.finished, now);
-    add(claims, key.clone(), claim);
+    add(claims, key.clone(), Claim::new(Arc::clone(pod), now, life));
 }
 
 fn end_claim<K: Hash + Eq + Clone>(
@@ -335,7 +339,7 @@ fn end_claim<K: Hash + Eq + Clone>(
     for claim in claims.get_mut(key).into_iter().flat_map(Few::iter_mut) {
         if claim.pod.uid == pod.uid {
             claim.pod = Arc::clone(pod);
-            claim.stands(Standing::Ended, None, now);
+            claim.stands(Life::bare(Standing::Rests), now);
         }
     }
 }

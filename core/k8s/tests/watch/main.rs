@@ -3,5 +3,6 @@
 mod cuts;
 mod life;
 mod lists;
+mod model;
 mod owners;
 mod world;
