@@ -14,9 +14,9 @@ use crate::objects::{PODS, uid};
 use crate::server::Server;
 
 const RATE: u32 = 1_000;
-const SECONDS: u32 = 20;
+const SECONDS: u32 = 15;
 /// Of how many changes each.
-const TURNS: u32 = 3;
+const TURNS: u32 = 4;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) fn watch() {
@@ -69,6 +69,7 @@ fn changes(watch: &Watch, mut server: Server) {
         until(|| index.snapshot().node(&mark).is_some());
         until(|| watch.counted().events >= before + u64::from(made));
         memory.push(memory_mb());
+        note("  memory after a turn of changes", memory_mb(), "MB");
         if turn < TURNS {
             continue;
         }
@@ -87,8 +88,7 @@ fn changes(watch: &Watch, mut server: Server) {
     }
     // The dead are remembered for three minutes, and never more than so many.
     let grown = memory[memory.len() - 1] - memory[memory.len() - 2];
-    figure("  memory grown from one turn to the next", grown, "MB", 1.0);
-    note("  memory after them", memory[memory.len() - 1], "MB");
+    figure("  memory grown in the last turn", grown, "MB", 1.0);
 }
 
 fn until(is_so: impl Fn() -> bool) {

@@ -117,7 +117,9 @@ impl Feed {
                 self.heard(kind);
                 self.judge_size(kind);
             }
-            News::Refused(kind, why) => {
+            News::Refused(kind, since, why) => {
+                // What was read before ages as if nobody answered.
+                self.standing.cut(kind, since);
                 if self.standing.knows(kind, Known::Refused) {
                     let name = kind.name();
                     warn!("{why}: allow the agent to list and watch `{name}`; it goes on without");

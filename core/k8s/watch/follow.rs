@@ -53,8 +53,8 @@ pub(crate) enum News {
     Gone(Whole, Moment),
     /// A whole list was read.
     Listed(Kind, Seen, Moment),
-    /// It may not be read.
-    Refused(Kind, String),
+    /// It may not be read, and was last heard then.
+    Refused(Kind, Option<UnixNanos>, String),
     /// The API server is heard again, and has said what was missed.
     Heard(Kind),
     /// The UID of the namespace `kube-system`.
@@ -140,9 +140,11 @@ impl Follower {
         let news = match error {
             ApiError::Expired => {
                 place.version.clear();
+                // The first list comes soon; one after the other is a server that cannot keep a watch.
+                sleep(wait).await;
                 return Ok(());
             }
-            ApiError::Forbidden(why) => News::Refused(self.kind, why),
+            ApiError::Forbidden(why) => News::Refused(self.kind, place.heard, why),
             // Whatever it could not say, a list says it.
             ApiError::Other(why) => {
                 place.version.clear();

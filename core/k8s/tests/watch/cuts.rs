@@ -137,3 +137,38 @@ async fn an_api_server_that_goes_away_leaves_its_names() {
     assert_eq!(lists(&world), 1);
     assert!(world.watch.trouble().is_none());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_cannot_keep_a_watch_is_not_asked_for_list_after_list() {
+    let server = ApiServer::start();
+    server.put(PODS, pod(1));
+    let world = World::of(server);
+    world.heard().await;
+    // Every watch ends at once, because what it wants to go on from is forgotten again.
+    let before = lists(&world);
+    for _ in 0..40 {
+        world.server.forget_history();
+        world.server.cut_watches(Cut::Error(410));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let asked = lists(&world) - before;
+    assert!(asked < 40, "{asked} lists");
+    world.heard().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_that_is_taken_away_later_lets_names_age() {
+    let server = ApiServer::start();
+    server.put(PODS, pod(1));
+    let world = World::of(server);
+    world.heard().await;
+    world.server.refuse(PODS, 403);
+    world.server.cut_watches(Cut::Torn);
+    until("it is known to be behind", || {
+        world.snapshot().state().behind_since.is_some()
+    })
+    .await;
+    assert!(world.pod(1).is_some());
+    world.server.refuse(PODS, 0);
+    world.heard().await;
+}
