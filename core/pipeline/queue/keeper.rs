@@ -123,11 +123,12 @@ impl Keeper {
 
     /// Waits until there may be something to do.
     async fn wait(&self) {
-        let timers = [
-            self.failed.as_ref().map(|failed| failed.again_at),
-            self.syncs().then_some(self.sync_at),
-            (self.settle_at > Instant::now()).then_some(self.settle_at),
-        ];
+        let settle_at = Some(self.settle_at).filter(|at| *at > Instant::now());
+        let timers = match &self.failed {
+            // Nothing else is done before: a time that has passed would be awaited again and again.
+            Some(failed) => [Some(failed.again_at), None],
+            None => [self.syncs().then_some(self.sync_at), settle_at],
+        };
         match timers.into_iter().flatten().min() {
             Some(at) => tokio::select! {
                 () = self.work.notified() => {}

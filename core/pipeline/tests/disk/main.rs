@@ -2,6 +2,7 @@
 //! fails costs.
 
 mod outlive;
+mod simulation;
 mod spill;
 mod trouble;
 
