@@ -4,7 +4,7 @@ use std::future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tapetum_pipeline::{Seldom, Stop};
+use tapetum_pipeline::{Health, Seldom, Stop};
 use tapetum_tls::Server;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -40,6 +40,7 @@ const STOP_TIME: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 struct Host {
     tls: Option<Arc<Server>>,
+    health: Health,
     limits: Limits,
     intake: Arc<Intake>,
     stop: Stop,
@@ -66,13 +67,14 @@ impl Speaks {
 /// Serves until `stop`, and then until what is under way is answered.
 pub(super) async fn serve(
     doors: Vec<Door>,
-    tls: Option<Arc<Server>>,
+    (tls, health): (Option<Arc<Server>>, Health),
     limits: Limits,
     intake: Arc<Intake>,
     mut stop: Stop,
 ) {
     let host = Host {
         tls,
+        health,
         limits,
         intake,
         stop: stop.clone(),
@@ -140,6 +142,9 @@ impl Host {
         let _ = tcp.set_nodelay(true);
         let opening = Stream::open(tcp, self.tls.as_deref());
         let opened = timeout(self.limits.timeout, opening).await;
+        if let Some(tls) = &self.tls {
+            self.health.note(tls.trouble());
+        }
         let (stream, transport) = match opened.unwrap_or(Err(TurnedAway::Protocol)) {
             Ok(opened) => opened,
             Err(why) => return self.intake.counts.turned_away(why),

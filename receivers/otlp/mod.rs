@@ -112,7 +112,8 @@ impl Receiver for Otlp {
             });
         }
         let limits = self.config.limits();
-        listen::serve(doors, self.tls.clone(), limits, intake, stop).await;
+        let tls = (self.tls.clone(), self.context.health.clone());
+        listen::serve(doors, tls, limits, intake, stop).await;
         Ok(())
     }
 }

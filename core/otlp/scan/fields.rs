@@ -23,24 +23,31 @@ pub(super) struct Fields {
     pub(super) items: u64,
 }
 
-/// Why the walk ended, and where: the address says it without a sum that every step would pay for.
-pub(super) struct Fault {
+/// Why the walk ended, and where. Behind a pointer: what every step hands back then fits into registers.
+pub(super) struct Fault(Box<Spot>);
+
+/// The address says the place without a sum that every step would pay for.
+struct Spot {
     address: usize,
-    pub(super) why: &'static str,
+    why: &'static str,
 }
 
 impl Fault {
+    #[cold]
     fn at(rest: &[u8], why: &'static str) -> Self {
-        Self {
-            address: rest.as_ptr().addr(),
-            why,
-        }
+        let address = rest.as_ptr().addr();
+        Self(Box::new(Spot { address, why }))
+    }
+
+    /// What is wrong.
+    pub(super) fn why(&self) -> &'static str {
+        self.0.why
     }
 
     /// How many bytes of `whole` are behind it.
     pub(super) fn left_of(&self, whole: &[u8]) -> usize {
         let end = whole.as_ptr_range().end.addr();
-        end.saturating_sub(self.address).min(whole.len())
+        end.saturating_sub(self.0.address).min(whole.len())
     }
 }
 
@@ -155,26 +162,28 @@ impl Fields {
 
 /// Nearly every attribute: a key, and a value that is one text or one number. What is not is walked through.
 fn is_plain_attribute(message: &[u8]) -> bool {
+    // Then its texts are too, and its lengths are of one byte: one look instead of many.
+    let is_ascii = message.is_ascii();
     let plain = || {
         let (key, rest) = short(message.strip_prefix(&[0x0a])?)?;
         let (value, rest) = short(rest.strip_prefix(&[0x12])?)?;
-        if !rest.is_empty() || !is_text(key) {
+        if !rest.is_empty() {
             return None;
         }
-        match value.split_first()? {
+        let is_right = match value.split_first()? {
             (0x0a, behind) => {
                 let (text, rest) = short(behind)?;
-                (rest.is_empty() && is_text(text)).then_some(())
+                rest.is_empty() && (is_ascii || is_text(text))
             }
             (0x10 | 0x18, number) => {
                 let (last, before) = number.split_last()?;
-                let is_one =
-                    *last < 0x80 && before.len() < 9 && before.iter().all(|byte| *byte >= 0x80);
-                is_one.then_some(())
+                let goes_on = before.iter().all(|byte| *byte >= 0x80);
+                *last < 0x80 && before.len() < 9 && goes_on
             }
-            (0x21, behind) => (behind.len() == 8).then_some(()),
-            _ => None,
-        }
+            (0x21, behind) => behind.len() == 8,
+            _ => false,
+        };
+        (is_right && (is_ascii || is_text(key))).then_some(())
     };
     plain().is_some()
 }

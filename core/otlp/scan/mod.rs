@@ -2,7 +2,7 @@
 //!
 //! What passes here is read by every decoder of OTLP, so one sender's broken message cannot spoil what
 //! others sent when their messages are joined. It takes exactly what the reference decoder of the tests takes:
-//! each nested message, each text and each number is looked at, nothing is copied, nothing is allocated, no
+//! each nested message, each text and each number is looked at, nothing is copied, no
 //! length is believed, and nesting ends at a depth that the stack has room for.
 
 mod fields;
@@ -35,7 +35,7 @@ pub fn scan(signal: OtlpSignal, request: &[u8]) -> Result<u64, Malformed> {
         Ok(()) => Ok(fields.items),
         Err(fault) => Err(Malformed {
             at: request.len() - fault.left_of(request),
-            why: fault.why,
+            why: fault.why(),
         }),
     }
 }

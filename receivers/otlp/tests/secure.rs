@@ -1,5 +1,7 @@
 //! The same by TLS.
 
+use std::time::Duration;
+
 use prost::Message as _;
 use tapetum_model::{Metric, OtlpSignal};
 use tapetum_testkit::certificates::Authority;
@@ -10,7 +12,7 @@ use tokio::net::TcpStream;
 
 use super::super::Otlp;
 use super::sender::Sender;
-use super::world::{World, file, requests, spans};
+use super::world::{PATIENCE, World, file, requests, spans};
 
 #[tokio::test]
 async fn all_that_listens_is_behind_tls_and_asks_for_certificates_if_told_to() {
@@ -80,7 +82,7 @@ async fn all_that_listens_is_behind_tls_and_asks_for_certificates_if_told_to() {
     if let Ok(stream) = client.connect("collector.test", tcp).await
         && let Ok(sender) = Sender::over(stream).await
     {
-        let ended = tokio::time::timeout(super::world::PATIENCE, sender.driver).await;
+        let ended = tokio::time::timeout(PATIENCE, sender.driver).await;
         assert!(ended.expect("in time").expect("no panic").is_err());
     }
     world.counted(Metric::ReceiveTurnedAway, "tls", 1.0).await;
@@ -111,9 +113,21 @@ async fn a_new_certificate_is_shown_to_the_next_connection() {
         (shown, Sender::over(stream).await.expect("HTTP/2"))
     };
     let (first, old) = connect().await;
+    std::fs::write(&pair.key, "no key").expect("a folder");
+    assert_eq!(connect().await.0, first, "what was good stays in use");
+    let note = || world.context.health.state().note;
+    let noted = async |is_there: bool| {
+        while note().is_some_and(|note| note.contains("server-key.pem")) != is_there {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let said = tokio::time::timeout(PATIENCE, noted(true)).await;
+    assert!(said.is_ok(), "{:?}", note());
     authority.issue("server", "collector.test");
     let (second, new) = connect().await;
     assert_ne!(first, second);
+    let taken_back = tokio::time::timeout(PATIENCE, noted(false)).await;
+    assert!(taken_back.is_ok(), "{:?}", note());
     let (signal, message, _) = &requests()[0];
     for sender in [old, new] {
         assert_eq!(sender.export(*signal, message).await.status().0, "0");
