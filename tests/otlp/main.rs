@@ -2,7 +2,9 @@
 //! what real SDKs send is understood.
 
 mod agent;
+mod hostile;
 mod pass;
+mod rotate;
 mod sdks;
 mod sender;
 mod sink;

@@ -16,7 +16,7 @@ pub(crate) fn relay(sink: &Sink, more: &str) -> String {
     format!(
         r#"
 [service]
-admin = "127.0.0.1:0"
+admin = "ADMIN"
 [receivers.otlp]
 grpc = "127.0.0.1:0"
 http = "127.0.0.2:0"
@@ -33,7 +33,7 @@ exporters = ["otlp"]
 }
 
 /// Spans as a newer sender would write them: a field that nobody here knows is among them.
-fn spans(n: u64) -> Vec<u8> {
+pub(crate) fn spans(n: u64) -> Vec<u8> {
     let span = |at: u64| Span {
         span_id: at.to_be_bytes().to_vec(),
         name: format!("span {at}"),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use h2::client::{self, SendRequest};
 use http::{Method, Request};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 pub(crate) struct Sender(SendRequest<Bytes>);
@@ -12,7 +13,14 @@ pub(crate) struct Sender(SendRequest<Bytes>);
 impl Sender {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let tcp = TcpStream::connect(address).await.expect("it listens");
-        let (requests, connection) = client::handshake(tcp).await.expect("HTTP/2");
+        Self::over(tcp).await
+    }
+
+    pub(crate) async fn over<S>(stream: S) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (requests, connection) = client::handshake(stream).await.expect("HTTP/2");
         tokio::spawn(connection);
         Self(requests)
     }
