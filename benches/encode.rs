@@ -1,7 +1,7 @@
 //! Connection records -> OTLP bytes, grouping included.
 
 use tapetum_benches::{Counting, figure, note, timed};
-use tapetum_model::{Connection, Flags, Loss, UnixNanos, Window};
+use tapetum_model::{Connection, Connections, Flags, Loss, UnixNanos, Window};
 use tapetum_otlp::{Agent, SpanEncoder};
 use tapetum_testkit::sample;
 
@@ -28,7 +28,8 @@ fn main() {
         instance: "node-1".into(),
         version: "0.1.0".into(),
     });
-    let mut encode = |rows: &[Connection]| {
+    let rows = Connections::from(rows);
+    let mut encode = |rows: &Connections| {
         let (mut bytes, mut messages) = (0, 0);
         encoder.encode(rows, &WINDOW, &Loss::default(), |message| {
             bytes += message.bytes.len();

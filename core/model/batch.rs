@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::{Connection, Pieces, Point, Rows, UnixNanos};
+use crate::{Connection, Connections, Pieces, Point, Rows, UnixNanos};
 
 /// Rows, points or bytes, and how complete they are.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ pub enum Payload {
 #[derive(Clone, Debug)]
 pub enum Records {
     /// TCP connections, or a period of one.
-    Connections(Vec<Connection>),
+    Connections(Connections),
 }
 
 /// An OTLP request that nobody needed to look into.
@@ -166,16 +166,23 @@ impl Records {
     /// Takes over the rows of `other`, which is of the same kind.
     pub fn append(&mut self, other: Self) {
         match (self, other) {
-            (Self::Connections(rows), Self::Connections(more)) => rows.extend(more),
+            (Self::Connections(rows), Self::Connections(more)) => {
+                let mut all = std::mem::take(rows).into_vec();
+                all.extend(more.into_vec());
+                *rows = all.into();
+            }
         }
     }
 
     /// Keeps the first `rows` and gives the others, if there are any.
     pub fn split_off(&mut self, rows: usize) -> Option<Self> {
         match self {
-            Self::Connections(all) => {
-                (rows < all.len()).then(|| Self::Connections(all.split_off(rows)))
-            }
+            Self::Connections(all) => (rows < all.len()).then(|| {
+                let mut first = std::mem::take(all).into_vec();
+                let rest = first.split_off(rows);
+                *all = first.into();
+                Self::Connections(rest.into())
+            }),
         }
     }
 

@@ -21,8 +21,8 @@ pub use batch::{
     Batch, Loss, LossStage, Origin, Otlp, OtlpSignal, Payload, Records, Signal, Window,
 };
 pub use connection::{
-    Connection, Counters, EndReason, ErrorType, Flags, Process, ResetOrigin, Role, SpanId,
-    SpanLink, TraceId,
+    Connection, Connections, Counters, EndReason, ErrorType, Flags, Process, ResetOrigin, Role,
+    SpanId, SpanLink, TraceId,
 };
 pub use entity::{End, Entity, Service};
 pub use histogram::ExponentialHistogram;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tapetum_model::{Connection, Entity, Flags};
+use tapetum_model::{Connections, Entity};
 
 const NONE: u32 = u32::MAX;
 
@@ -34,7 +34,7 @@ pub(crate) struct Chain<'a> {
 
 impl Groups {
     /// Finds the groups of a batch.
-    pub(crate) fn find(&mut self, rows: &[Connection]) {
+    pub(crate) fn find(&mut self, rows: &Connections) {
         self.groups.clear();
         self.slots.fill(NONE);
         self.next.clear();
@@ -42,7 +42,7 @@ impl Groups {
         self.spans = 0;
         let mut last = (0, 0);
         for (at, row) in rows.iter().enumerate() {
-            if !row.flags.has(Flags::SPAN) {
+            if !rows.is_span(at) {
                 continue;
             }
             self.spans += 1;

@@ -119,7 +119,7 @@ pub fn connections(count: usize) -> Batch {
 pub fn batch(rows: Vec<Connection>) -> Batch {
     let end = rows.iter().map(|row| row.end).max().unwrap_or(EPOCH);
     Batch {
-        payload: Payload::Records(Records::Connections(rows)),
+        payload: Payload::Records(Records::Connections(rows.into())),
         window: Window { start: EPOCH, end },
         loss: Loss::default(),
         origin: Origin::Kernel,

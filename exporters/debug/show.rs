@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tapetum_model::{Batch, Flags, Payload, Records};
+use tapetum_model::{Batch, Payload, Records};
 use tapetum_pipeline::{Clock, Encode, Encoded, Encoding, Export, Outcome};
 use tokio::task::AbortHandle;
 
@@ -47,7 +47,7 @@ impl Encode for Lines {
         let mut items = 0;
         match &batch.payload {
             Payload::Records(Records::Connections(rows)) => {
-                for row in rows.iter().filter(|row| row.flags.has(Flags::SPAN)) {
+                for row in rows.spans() {
                     let _ = write!(text, "{}", SpanLine(row));
                     items += 1;
                 }

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use tapetum_model::{
-    Attr, Connection, End, Entity, ErrorType, Flags, Metric, PointValue, Records, Role, SpanId,
-    Value,
+    Attr, Connection, Connections, End, Entity, ErrorType, Flags, Metric, PointValue, Records,
+    Role, SpanId, Value,
 };
 use tapetum_otlp::names::{self, OTHER};
 use tapetum_pipeline::Size;
@@ -342,7 +342,7 @@ fn its_options_are_read_and_its_bound_follows_them() {
 #[test]
 fn records_of_another_kind_of_batch_pass() {
     let mut bench = Bench::new(100, false);
-    let rows = Records::Connections(vec![sample::connection(1)]);
+    let rows = Records::Connections(vec![sample::connection(1)].into());
     assert_eq!(rows.signal(), COMPONENT.takes[0]);
     let points = Batch {
         payload: Payload::Points(Vec::new()),

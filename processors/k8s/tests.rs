@@ -25,7 +25,7 @@ fn named(options: &str, rows: Vec<Connection>) -> Vec<Connection> {
             .is_empty()
     );
     match out.batches.remove(0).payload {
-        Payload::Records(Records::Connections(rows)) => rows,
+        Payload::Records(Records::Connections(rows)) => rows.into_vec(),
         _ => panic!("records"),
     }
 }

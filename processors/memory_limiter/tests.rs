@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tapetum_model::{Connection, Flags, Origin, Records};
+use tapetum_model::{Connections, Origin, Records};
 use tapetum_pipeline::{Answer, Engine, Kind, Running};
 use tapetum_testkit::contract::{Books, moment};
 use tapetum_testkit::{Graph, Sink, Source, context, options, sample, settings};
@@ -14,7 +14,7 @@ use super::*;
 const DEFAULTS: &str =
     "soft = '80%'\nhard = '90%'\nhysteresis = '5%'\ncheck = '100ms'\nretry = '3s'";
 
-fn rows(out: &Output) -> &[Connection] {
+fn rows(out: &Output) -> &Connections {
     match &out.batches[0].payload {
         Payload::Records(Records::Connections(rows)) => rows,
         _ => panic!("records"),
@@ -31,7 +31,7 @@ fn above_hard_rows_stay_and_spans_go() {
         let out = Books::default().process(&mut limiter, sample::connections(64), moment(1));
         let rows = rows(&out);
         assert_eq!(rows.len(), 64);
-        rows.iter().filter(|row| row.flags.has(Flags::SPAN)).count()
+        rows.spans().count()
     };
     let all = spans(100);
     assert!(all > 0);

@@ -6,9 +6,9 @@ use tapetum_testkit::{context, sample, settings};
 
 use super::*;
 
-fn rows_of(out: &Output) -> &[Connection] {
+fn rows_of(out: &Output) -> Vec<Connection> {
     match &out.batches[0].payload {
-        Payload::Records(Records::Connections(rows)) => rows,
+        Payload::Records(Records::Connections(rows)) => rows.clone().into_vec(),
         _ => panic!("records"),
     }
 }
@@ -45,9 +45,8 @@ fn errors_are_like_the_others_if_the_file_says_so() {
         "keep_errors = false\nper_second = 0\nratio = \"10%\"",
         4_096,
     );
-    let kept = rows_of(&out)
-        .iter()
-        .filter(|row| row.flags.has(Flags::SPAN));
+    let rows = rows_of(&out);
+    let kept = rows.iter().filter(|row| row.flags.has(Flags::SPAN));
     let (errors, others): (Vec<_>, Vec<_>) = kept.partition(|row| row.error.is_some());
     assert!((5..60).contains(&errors.len()), "{}", errors.len());
     assert!((250..550).contains(&others.len()), "{}", others.len());
@@ -62,11 +61,9 @@ fn both_ends_choose_the_same_traces() {
     let mut rows: Vec<_> = (0..1_000).rev().map(sample::connection).collect();
     rows.splice(0..0, (5_000..6_000).map(sample::connection));
     let server = Books::default().process(&mut server, sample::batch(rows), moment(900));
+    let there = rows_of(&server);
     for row in rows_of(&client) {
-        let other = rows_of(&server)
-            .iter()
-            .find(|there| there.trace == row.trace)
-            .unwrap();
+        let other = there.iter().find(|there| there.trace == row.trace).unwrap();
         assert_eq!(row.flags.has(Flags::SPAN), other.flags.has(Flags::SPAN));
     }
 }

@@ -194,14 +194,12 @@ impl Watch {
         self.read_clocks();
         let Self { probe, table, .. } = self;
         // What is full goes at once: a sweep may have far more rows than a batch has.
-        let mut full = Vec::new();
         let mut gone = false;
         let (tell, context, window_start) = (&mut self.tell, &self.context, &mut self.window_start);
         probe.drain(&mut |event| {
             table.on(event);
             if table.rows.len() >= ROWS_MAX && !gone {
-                mem::swap(&mut full, &mut table.rows);
-                gone = ship(&mut full, tell.loss(), context, window_start, out).is_err();
+                gone = ship(&mut table.rows, tell.loss(), context, window_start, out).is_err();
             }
         });
         if gone {
@@ -274,10 +272,12 @@ fn ship(
     out: &Sender<Batch>,
 ) -> Result<(), Gone> {
     while !rows.is_empty() {
-        let rest = rows.split_off(rows.len().min(ROWS_MAX));
+        let mut rest = rows.split_off(rows.len().min(ROWS_MAX));
+        // As many come again, as long as a burst lasts: growing step by step would copy them all.
+        rest.reserve(rows.len());
         let end = context.clock.now().unix;
         let batch = Batch {
-            payload: Payload::Records(Records::Connections(mem::replace(rows, rest))),
+            payload: Payload::Records(Records::Connections(mem::replace(rows, rest).into())),
             window: Window {
                 start: mem::replace(window_start, end),
                 end,

@@ -6,12 +6,14 @@
 //! these, so summing spans is right), and `total` over the lifetime. Only rows with
 //! [`Flags::SPAN`] are spans.
 
+mod shared;
 mod table;
 
 use std::net::SocketAddr;
 use std::ops::{BitOr, BitOrAssign};
 use std::sync::Arc;
 
+pub use self::shared::Connections;
 use crate::{End, UnixNanos};
 
 /// A trace: the same at both ends of a connection.

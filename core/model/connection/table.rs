@@ -2,8 +2,9 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use super::{Connection, Flags, Role};
+use super::{Connection, Connections, Flags, Role};
 use crate::rows::{Contribution, Orientation, Quantity, Rows, Trace};
 use crate::{Attr, End, Metric, Records, UnixNanos, Value};
 
@@ -78,7 +79,7 @@ const fn line(
     }
 }
 
-impl Rows for Vec<Connection> {
+impl Rows for Connections {
     fn rows(&self) -> usize {
         self.len()
     }
@@ -88,7 +89,7 @@ impl Rows for Vec<Connection> {
     }
 
     fn ends_mut(&mut self, row: usize) -> (&mut End, &mut End) {
-        let row = &mut self[row];
+        let row = &mut Arc::make_mut(&mut self.rows)[row];
         (&mut row.local, &mut row.remote)
     }
 
@@ -97,11 +98,10 @@ impl Rows for Vec<Connection> {
     }
 
     fn trace(&self, row: usize) -> Option<Trace> {
-        let row = &self[row];
-        row.flags.has(Flags::SPAN).then_some(Trace {
-            trace: row.trace,
-            span: row.span,
-            error: row.error.is_some(),
+        self.is_span(row).then(|| Trace {
+            trace: self[row].trace,
+            span: self[row].span,
+            error: self[row].error.is_some(),
         })
     }
 
@@ -115,7 +115,7 @@ impl Rows for Vec<Connection> {
     }
 
     fn unspan(&mut self, row: usize) {
-        self[row].flags = self[row].flags.without(Flags::SPAN);
+        Connections::unspan(self, row);
     }
 
     fn dimension(&self, row: usize, attr: &Attr) -> Option<Value> {
@@ -161,20 +161,26 @@ impl Rows for Vec<Connection> {
     }
 
     fn take(&mut self, taken: &mut dyn FnMut(usize) -> bool) -> Records {
+        let mut rows = std::mem::take(self).into_vec();
         let mut row = 0;
-        let taken = self.extract_if(.., |_| {
-            row += 1;
-            taken(row - 1)
-        });
-        Records::Connections(taken.collect())
+        let taken: Vec<_> = rows
+            .extract_if(.., |_| {
+                row += 1;
+                taken(row - 1)
+            })
+            .collect();
+        *self = rows.into();
+        Records::Connections(taken.into())
     }
 
     fn retain(&mut self, keep: &mut dyn FnMut(usize) -> bool) {
+        let mut rows = std::mem::take(self).into_vec();
         let mut row = 0;
-        Vec::retain(self, |_| {
+        rows.retain(|_| {
             row += 1;
             keep(row - 1)
         });
+        *self = rows.into();
     }
 }
 

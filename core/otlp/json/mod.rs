@@ -8,7 +8,7 @@ mod spans;
 mod tests;
 mod value;
 
-use tapetum_model::{Connection, Loss, Point, Window};
+use tapetum_model::{Connections, Loss, Point, Window};
 
 use crate::Agent;
 use crate::by_metric::ByMetric;
@@ -50,7 +50,7 @@ impl Lines {
     /// many rows are no span.
     pub fn spans(
         &mut self,
-        rows: &[Connection],
+        rows: &Connections,
         window: &Window,
         loss: &Loss,
         give: impl FnMut(u64, Vec<u8>),

@@ -25,7 +25,7 @@ const LOSS: Loss = Loss {
 
 fn lines(writer: &mut Lines, rows: &[Connection]) -> (Vec<(u64, TracesData)>, u64) {
     let mut lines = Vec::new();
-    let filtered = writer.spans(rows, &WINDOW, &LOSS, |items, line| {
+    let filtered = writer.spans(&rows.to_vec().into(), &WINDOW, &LOSS, |items, line| {
         let text = String::from_utf8(line).expect("UTF-8");
         assert_eq!(text.find('\n'), Some(text.len() - 1), "one line");
         let data = serde_json::from_str(&text).unwrap_or_else(|why| panic!("{why}: {text}"));

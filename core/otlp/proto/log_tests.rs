@@ -21,18 +21,22 @@ fn encode(form: Form, rows: &[Connection]) -> (Vec<u8>, u64) {
         .with_form(form)
         .with_community_id(true);
     let mut messages = Vec::new();
-    encoder.encode(rows, &window, &Loss::default(), |message| {
-        messages.push(message)
-    });
+    encoder.encode(
+        &rows.to_vec().into(),
+        &window,
+        &Loss::default(),
+        |message| messages.push(message),
+    );
     assert_eq!(messages.len(), 1);
     (messages[0].bytes.to_vec(), messages[0].items)
 }
 
 #[test]
 fn a_log_record_says_what_the_span_says() {
-    let Payload::Records(Records::Connections(mut rows)) = sample::connections(500).payload else {
+    let Payload::Records(Records::Connections(rows)) = sample::connections(500).payload else {
         panic!("the sample has connections")
     };
+    let mut rows = rows.into_vec();
     // Longer than one byte's length.
     rows[1].process = Some(Arc::new(Process {
         pid: 7,

@@ -6,7 +6,7 @@
 //! ends, and the next one begins with the same resource.
 
 use ::bytes::Bytes;
-use tapetum_model::{Connection, Loss, Window};
+use tapetum_model::{Connection, Connections, Loss, Window};
 
 use super::ends::{Ends, Ready};
 use super::row::Row;
@@ -92,7 +92,7 @@ impl SpanEncoder {
     /// Writes the rows that are spans; answers how many are not.
     pub fn encode(
         &mut self,
-        rows: &[Connection],
+        rows: &Connections,
         window: &Window,
         loss: &Loss,
         mut give: impl FnMut(Message),

@@ -8,8 +8,7 @@ use opentelemetry_proto::tonic::trace::v1::TracesData;
 use proptest::prelude::*;
 use prost::Message as _;
 use tapetum_model::{
-    Connection, ExponentialHistogram, Loss, Metric, Payload, PointValue, Process, Records, Service,
-    UnixNanos, Window,
+    Connection, ExponentialHistogram, Loss, Metric, PointValue, Process, Service, UnixNanos, Window,
 };
 use tapetum_testkit::sample;
 
@@ -27,15 +26,13 @@ const LOSS: Loss = Loss {
 };
 
 fn rows(count: usize) -> Vec<Connection> {
-    let Payload::Records(Records::Connections(rows)) = sample::connections(count).payload else {
-        panic!("the sample has connections")
-    };
-    rows
+    (0..count as u64).map(sample::connection).collect()
 }
 
 fn encode(encoder: &mut SpanEncoder, rows: &[Connection]) -> (Vec<Message>, u64) {
     let mut messages = Vec::new();
-    let filtered = encoder.encode(rows, &WINDOW, &LOSS, |message| messages.push(message));
+    let rows = &rows.to_vec().into();
+    let filtered = encoder.encode(rows, &WINDOW, &LOSS, |it| messages.push(it));
     (messages, filtered)
 }
 
@@ -111,7 +108,9 @@ fn a_community_id_is_said_where_it_is_asked_for() {
     let (messages, _) = encode(&mut encoder, &rows);
     let mut said = Vec::new();
     let mut lines = Lines::new(oracle::agent()).with_community_id(true);
-    lines.spans(&rows, &WINDOW, &LOSS, |_, line| said.push(line));
+    lines.spans(&rows.to_vec().into(), &WINDOW, &LOSS, |_, line| {
+        said.push(line)
+    });
     let line: TracesData = serde_json::from_slice(&said[0]).expect("JSON");
     assert_eq!(decode(&messages[0]), oracle::ordered(line.clone()));
     let attributes = &line.resource_spans[0].scope_spans[0].spans[0].attributes;

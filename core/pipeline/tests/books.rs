@@ -377,7 +377,9 @@ fn work(seed: u64) -> Work {
 fn leave_out(mut batch: Batch, out: &mut Output) {
     if let Payload::Records(Records::Connections(rows)) = &mut batch.payload {
         let before = rows.len();
-        rows.retain(|row| row.span.0[0] % 2 == 0);
+        let mut even = std::mem::take(rows).into_vec();
+        even.retain(|row| row.span.0[0] % 2 == 0);
+        *rows = even.into();
         out.filter("odd", (before - rows.len()) as u64);
         if rows.is_empty() {
             return;

@@ -113,11 +113,12 @@ async fn the_timer_flushes_through_the_rest_of_the_chain() {
         if let Event::Batch(batch, now) = event {
             assert_eq!(now.monotonic, Duration::from_secs(10));
             out.filter("seen", 1);
-            let tapetum_model::Payload::Records(tapetum_model::Records::Connections(mut rows)) =
+            let tapetum_model::Payload::Records(tapetum_model::Records::Connections(rows)) =
                 batch.payload
             else {
                 panic!("rows")
             };
+            let mut rows = rows.into_vec();
             rows.pop();
             out.send(sample::batch(rows));
         }

@@ -151,7 +151,7 @@ fn what_lived_between_two_rows_was_never_active_and_a_life_is_from_birth() {
         ..sample::connection(0)
     };
     let of = |row: Connection, metric| {
-        let rows = vec![row];
+        let rows = Connections::from(vec![row]);
         let line = rows
             .contributions()
             .iter()

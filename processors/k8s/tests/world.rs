@@ -206,7 +206,7 @@ impl World {
 fn rows_of(out: Output) -> Vec<Connection> {
     let payloads = out.batches.into_iter().map(|batch| batch.payload);
     let rows = payloads.map(|payload| match payload {
-        Payload::Records(Records::Connections(rows)) => rows,
+        Payload::Records(Records::Connections(rows)) => rows.into_vec(),
         _ => panic!("records"),
     });
     rows.flatten().collect()

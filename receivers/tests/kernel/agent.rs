@@ -131,7 +131,7 @@ impl Agent {
     pub(crate) fn rows(&self, ours: impl Fn(IpAddr) -> bool) -> Vec<Connection> {
         let batches = self.batches.lock().unwrap();
         let rows = batches.iter().flat_map(|batch| match &batch.payload {
-            Payload::Records(Records::Connections(rows)) => rows.as_slice(),
+            Payload::Records(Records::Connections(rows)) => &rows[..],
             _ => &[],
         });
         rows.filter(|row| ours(row.local.address.ip()))
