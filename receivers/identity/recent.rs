@@ -1,8 +1,9 @@
 //! A bounded memory of what was used lately: what a cache forgets can be learnt again.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
 use std::hash::Hash;
+
+use hashbrown::HashMap;
 
 /// Two generations of at most `room` entries: when the younger is full the older is dropped whole, so
 /// nothing that is used is forgotten before `room` others were, and nothing needs a clock or a list.
@@ -28,12 +29,19 @@ impl<K: Hash + Eq, V: Clone> Recent<K, V> {
     where
         K: Borrow<Q>,
     {
-        if let Some(value) = self.young.get(key) {
-            return Some(value.clone());
+        self.known(key).cloned()
+    }
+
+    /// The same, to be changed in its place.
+    pub(crate) fn known<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
+        if !self.young.contains_key(key) {
+            let (key, value) = self.old.remove_entry(key)?;
+            self.insert(key, value);
         }
-        let (key, value) = self.old.remove_entry(key)?;
-        self.insert(key, value.clone());
-        Some(value)
+        self.young.get_mut(key)
     }
 
     /// Learns it.

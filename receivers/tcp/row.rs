@@ -7,7 +7,7 @@ use tapetum_probes::tcp::{self as probe, Row};
 
 use super::clock::Offset;
 use super::ids::{Ids, Isns};
-use super::tracked::{Tracked, marks};
+use super::tracked::{Address, Tracked, marks};
 
 /// What a connection measured at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,7 +128,8 @@ pub(super) fn in_a_pod(entity: &Entity) -> bool {
 }
 
 /// Writes a row of a connection and remembers that it was written. `said` is what the row reports;
-/// what follows from the connection itself (totals, remote parent) is added here.
+/// what follows from the connection itself (totals, remote parent) is added here, who its ends are by the
+/// caller: what ends gives it away, what goes on shares it.
 pub(super) fn write(
     tracked: &mut Tracked,
     reading: &Reading,
@@ -157,17 +158,11 @@ pub(super) fn write(
     }
     let shook_hands = said.has(Flags::ESTABLISHED) || (is_span && tracked.spans == 0);
     let row = Connection {
-        local: End {
-            entity: Some(tracked.entity.clone()),
-            ..End::of(tracked.local.socket())
-        },
-        remote: End {
-            entity: tracked.far.clone(),
-            ..End::of(tracked.remote.socket())
-        },
+        local: end(tracked.local),
+        remote: end(tracked.remote),
         answered_by: tracked.answered_by.as_deref().copied(),
         role: tracked.role,
-        process: tracked.process.clone(),
+        process: None,
         trace: names.map(|names| names.trace).unwrap_or_default(),
         span: names.map(|names| names.span).unwrap_or_default(),
         parent: names.and_then(|names| names.parent),
@@ -201,6 +196,15 @@ pub(super) fn write(
         tracked.spans += 1;
     }
     row
+}
+
+fn end(at: Address) -> End {
+    End {
+        address: at.socket(),
+        entity: None,
+        service: None,
+        translated: false,
+    }
 }
 
 /// A socket that moves while it is read can show less than before: what was counted stays counted.

@@ -7,18 +7,21 @@
 //! connection that closes while it waits leaves as one row.
 
 mod born;
+mod ended;
+mod waiting;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tapetum_model::{Connection, Counters, EndReason, Entity, Flags, Process, Role};
+use tapetum_model::{Connection, Counters, Entity, Flags, Process, Role};
 use tapetum_probes::tcp::{self as probe, Event, Row, SweepEnded, flags};
 
+use self::waiting::Queue;
 use super::clock::Offset;
 use super::exclude::Exclude;
 use super::ids::Ids;
 use super::listeners::Listeners;
-use super::row::{self, Ending, Reading};
+use super::row::{self, Reading};
 use super::tracked::{Address, Connections, Slot, marks};
 use crate::identity::{Names, Recent};
 
@@ -65,7 +68,7 @@ pub(super) struct Table {
     pub(super) offset: Offset,
     pub(super) rules: Rules,
     connections: Connections,
-    waiting: Vec<Waiting>,
+    waiting: Queue,
     adopting: Vec<(Slot, u64)>,
     listeners: Listeners,
     names: Names,
@@ -88,13 +91,6 @@ struct LastServed {
     at_ns: u64,
 }
 
-/// A first row that waits, with the newest that the kernel said of it.
-struct Waiting {
-    slot: Slot,
-    row: Row,
-    closed: bool,
-}
-
 impl Table {
     pub(super) fn new(rules: Rules, ids: Ids, names: Names, answers: Option<Answers>) -> Self {
         Self {
@@ -102,7 +98,7 @@ impl Table {
             offset: Offset::default(),
             rules,
             connections: Connections::default(),
-            waiting: Vec::new(),
+            waiting: Queue::default(),
             adopting: Vec::new(),
             listeners: Listeners::default(),
             names,
@@ -157,22 +153,24 @@ impl Table {
                 return false;
             }
         }
-        let mut waiting = std::mem::take(&mut self.waiting);
-        let mut kept = 0;
-        let mut full = false;
-        waiting.retain(|one| {
-            let known = self.connections[one.slot].is(marks::JOINED);
+        for number in self.waiting.numbers() {
+            let Some(one) = self.waiting.peek(number) else {
+                continue;
+            };
+            let slot = one.slot;
+            let known = self.connections[slot].is(marks::JOINED);
             let old = one.row.established_ns.saturating_add(WAIT_NS) <= now_ns;
-            if full || !(known || old) {
-                kept += 1;
-                return true;
+            if !(known || old) {
+                continue;
             }
-            self.settle_birth(one);
-            full = self.rows.len() >= most;
-            false
-        });
-        self.waiting = waiting;
-        !full || kept == 0
+            if let Some(one) = self.waiting.take(number, slot) {
+                self.settle_birth(slot, &one.row, one.closed);
+            }
+            if self.rows.len() >= most {
+                return self.waiting.is_empty();
+            }
+        }
+        true
     }
 
     /// The agent stops: every period so far becomes a span. Until `most` rows have gathered; `true`: all
@@ -185,14 +183,12 @@ impl Table {
             }
             let reading = Reading::known(&self.connections[slot]);
             if reading.counters != self.connections[slot].base {
-                self.write(slot, &reading, Flags::SPAN, None);
+                self.write(slot, &reading, Flags::SPAN);
             }
             self.connections.remove(slot);
         }
         true
     }
-
-    // ---- while it lives ----
 
     fn swept(&mut self, row: &Row) {
         if !row.established() {
@@ -233,7 +229,7 @@ impl Table {
             tracked.started_ns = row.at_ns;
         }
         if moved != Counters::default() || said.has(Flags::SPAN) {
-            self.write(slot, &reading, said, None);
+            self.write(slot, &reading, said);
         }
     }
 
@@ -260,7 +256,7 @@ impl Table {
             return;
         }
         let reading = Reading::known(tracked);
-        self.write(slot, &reading, Flags::SPAN, None);
+        self.write(slot, &reading, Flags::SPAN);
     }
 
     fn sweep_ended(&mut self, sweep: &SweepEnded) {
@@ -280,99 +276,6 @@ impl Table {
         }
     }
 
-    // ---- the end ----
-
-    fn closed(&mut self, row: &Row) {
-        if !row.attempted() || self.rules.exclude.drops(row, !row.has(flags::ANNOUNCED)) {
-            return;
-        }
-        if !row.established() {
-            self.failed(row);
-            return;
-        }
-        let Some(slot) = self.find(row) else {
-            // What was announced had no place in the table; its loss is counted already.
-            if !row.has(flags::ANNOUNCED) {
-                self.noticed.late_births += 1;
-                self.closed_unseen(row);
-            }
-            return;
-        };
-        if self.connections[slot].is(marks::WAITING) {
-            if let Some(one) = self.waiting.iter_mut().rev().find(|one| one.slot == slot) {
-                (one.row, one.closed) = (*row, true);
-                return;
-            }
-            self.settle_now(slot);
-        }
-        let row = &row.assume(probe_role(self.connections[slot].role));
-        let said = Flags::CLOSED | Flags::INACTIVE | Flags::SPAN | Flags::RTT;
-        self.write(slot, &Reading::of(row), said, Some(Ending::of(row)));
-        self.connections.remove(slot);
-    }
-
-    /// The close is the first that is heard of it.
-    fn closed_unseen(&mut self, row: &Row) {
-        if !row.has(flags::ADOPTED) {
-            self.born(row, true);
-            return;
-        }
-        // When it was adopted is not known, so nothing can be said of its period.
-        let Some(slot) = self.track(row, marks::ADOPTED, true) else {
-            return;
-        };
-        let tracked = &mut self.connections[slot];
-        tracked.base = row::counters(&row.assume(probe_role(tracked.role)));
-        tracked.last = tracked.base;
-        self.join(slot);
-        let reading = Reading {
-            at_ns: row.at_ns,
-            ..Reading::known(&self.connections[slot])
-        };
-        let said = Flags::ADOPTED | Flags::CLOSED | Flags::SPAN;
-        self.write(slot, &reading, said, Some(Ending::of(row)));
-        self.connections.remove(slot);
-    }
-
-    /// A connect that never was established.
-    fn failed(&mut self, row: &Row) {
-        let Some(slot) = self.track(row, 0, true) else {
-            return;
-        };
-        self.ask(slot, row.netns_cookie);
-        let ending = Ending::of(row);
-        let said = if ending.error.is_some() {
-            Flags::SPAN | Flags::FAILED
-        } else {
-            Flags::SPAN
-        };
-        self.write(slot, &Reading::of(row), said, Some(ending));
-        self.connections.remove(slot);
-    }
-
-    /// Its close was not told: all that is known is when it was seen last.
-    fn lose(&mut self, slot: Slot) {
-        if self.connections[slot].is(marks::WAITING) {
-            self.settle_now(slot);
-        }
-        // What had closed while it waited is gone by now.
-        if !self.connections.holds(slot) {
-            return;
-        }
-        self.noticed.lost_closes += 1;
-        let reading = Reading::known(&self.connections[slot]);
-        let said = Flags::CLOSED | Flags::INACTIVE | Flags::SPAN;
-        let ending = Ending {
-            reason: EndReason::Unknown,
-            error: None,
-            reset_by: None,
-        };
-        self.write(slot, &reading, said, Some(ending));
-        self.connections.remove(slot);
-    }
-
-    // ---- helpers ----
-
     /// The connection that a row is of. A socket can connect again: then its earlier connection is over.
     fn find(&mut self, row: &Row) -> Option<Slot> {
         let slot = self.connections.by_cookie(row.id)?;
@@ -383,10 +286,13 @@ impl Table {
         None
     }
 
-    fn write(&mut self, slot: Slot, reading: &Reading, said: Flags, ending: Option<Ending>) {
+    fn write(&mut self, slot: Slot, reading: &Reading, said: Flags) {
         let tracked = &mut self.connections[slot];
         if !tracked.is(marks::EXCLUDED) {
-            let row = row::write(tracked, reading, said, ending, &mut self.ids, self.offset);
+            let mut row = row::write(tracked, reading, said, None, &mut self.ids, self.offset);
+            row.local.entity = Some(Arc::clone(&tracked.entity));
+            row.remote.entity.clone_from(&tracked.far);
+            row.process.clone_from(&tracked.process);
             self.rows.push(row);
         }
     }

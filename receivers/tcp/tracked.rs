@@ -1,12 +1,12 @@
 //! What is remembered of a connection between two of its rows, and where it is kept: 280 bytes each,
 //! in chunks that never move, found by socket cookie and by its pair of initial sequence numbers.
 
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::BuildHasher as _;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use tapetum_model::{Counters, Entity, Process, Role};
 
 use super::ids::Isns;
@@ -37,6 +37,8 @@ pub(super) struct Tracked {
     pub(super) spans: u32,
     /// The last sweep that saw it.
     pub(super) sweep: u32,
+    /// Its number among the first rows that wait, while it is there.
+    pub(super) waits: u32,
     pub(super) role: Role,
     pub(super) marks: u8,
 }
@@ -79,7 +81,7 @@ pub(super) struct Connections {
     used: usize,
     by_cookie: HashTable<Slot>,
     by_isns: HashTable<Slot>,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
 }
 
 const CHUNK: usize = 512;
@@ -120,7 +122,7 @@ impl Default for Connections {
             used: 0,
             by_cookie: HashTable::new(),
             by_isns: HashTable::new(),
-            hasher: RandomState::new(),
+            hasher: DefaultHashBuilder::default(),
         }
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tapetum_model::{Counters, Entity, Flags, Process, Role};
 use tapetum_probes::tcp::{self as probe, Row, flags};
 
-use super::{LastServed, SERVED_NS, Served, Table, Waiting, probe_role};
+use super::waiting::Waiting;
+use super::{LastServed, SERVED_NS, Served, Table, probe_role};
 use crate::identity::Creator;
 use crate::tcp::ids::Isns;
 use crate::tcp::listeners::Who;
@@ -28,12 +29,13 @@ impl Table {
         let Some(slot) = self.track(row, 0, closed) else {
             return;
         };
-        self.connections[slot].marks |= marks::WAITING;
-        self.waiting.push(Waiting {
+        let number = self.waiting.push(Waiting {
             slot,
             row: *row,
             closed,
         });
+        let tracked = &mut self.connections[slot];
+        (tracked.marks, tracked.waits) = (tracked.marks | marks::WAITING, number);
         self.join(slot);
     }
 
@@ -100,6 +102,7 @@ impl Table {
             rtt_us: [row.srtt_us, row.min_rtt_us, row.rttvar_us],
             spans: 0,
             sweep: row.sweep,
+            waits: 0,
             role,
             marks: mark | suspect | undecided,
         }))
@@ -188,17 +191,17 @@ impl Table {
         }
     }
 
-    pub(super) fn settle_birth(&mut self, one: &Waiting) {
-        self.connections[one.slot].marks &= !marks::WAITING;
-        self.ask(one.slot, one.row.netns_cookie);
+    /// Says a first row, after what the kernel said of the connection last.
+    pub(super) fn settle_birth(&mut self, slot: Slot, row: &Row, closed: bool) {
+        self.connections[slot].marks &= !marks::WAITING;
+        self.ask(slot, row.netns_cookie);
         let mut said = Flags::OPENED | Flags::ESTABLISHED | Flags::ACTIVE;
-        let reading = Reading::of(&one.row);
-        if one.closed {
+        let reading = Reading::of(row);
+        if closed {
             said |= Flags::CLOSED | Flags::INACTIVE | Flags::SPAN | Flags::RTT;
-            self.write(one.slot, &reading, said, Some(Ending::of(&one.row)));
-            self.connections.remove(one.slot);
+            self.write_last(slot, &reading, said, Ending::of(row));
         } else {
-            self.write(one.slot, &reading, said, None);
+            self.write(slot, &reading, said);
         }
     }
 
@@ -207,7 +210,7 @@ impl Table {
         self.connections[slot].marks &= !marks::WAITING;
         self.ask(slot, netns);
         let reading = Reading::known(&self.connections[slot]);
-        self.write(slot, &reading, Flags::ADOPTED | Flags::ACTIVE, None);
+        self.write(slot, &reading, Flags::ADOPTED | Flags::ACTIVE);
     }
 
     /// What was adopted before the listener that it belongs to.
@@ -242,12 +245,12 @@ impl Table {
 
     /// Settles one at once: more is heard of it.
     pub(super) fn settle_now(&mut self, slot: Slot) {
-        if let Some(at) = self.adopting.iter().position(|(other, _)| *other == slot) {
+        let number = self.connections[slot].waits;
+        if let Some(one) = self.waiting.take(number, slot) {
+            self.settle_birth(slot, &one.row, one.closed);
+        } else if let Some(at) = self.adopting.iter().position(|(other, _)| *other == slot) {
             let (slot, netns) = self.adopting.swap_remove(at);
             self.settle_adopted(slot, netns);
-        } else if let Some(at) = self.waiting.iter().position(|one| one.slot == slot) {
-            let one = self.waiting.remove(at);
-            self.settle_birth(&one);
         }
     }
 
@@ -294,17 +297,23 @@ impl Table {
         if tracked.local.socket().ip().is_loopback() {
             return;
         }
-        let last = LastServed {
-            netns,
-            who: Arc::clone(&tracked.entity),
-            at_ns: tracked.born_ns,
-        };
-        let served = match self.served.get(&tracked.local) {
-            None => Served(Some(last)),
-            Some(Served(Some(before))) if before.netns == netns => Served(Some(last)),
-            Some(_) => Served(None),
-        };
-        self.served.insert(tracked.local, served);
+        match self.served.known(&tracked.local) {
+            None => {
+                let last = LastServed {
+                    netns,
+                    who: Arc::clone(&tracked.entity),
+                    at_ns: tracked.born_ns,
+                };
+                self.served.insert(tracked.local, Served(Some(last)));
+            }
+            Some(Served(Some(last))) if last.netns == netns => {
+                if !Arc::ptr_eq(&last.who, &tracked.entity) {
+                    last.who = Arc::clone(&tracked.entity);
+                }
+                last.at_ns = tracked.born_ns;
+            }
+            Some(several) => *several = Served(None),
+        }
     }
 
     pub(super) fn listening(&mut self, row: &Row) {
