@@ -355,11 +355,15 @@ fn place_of(path: &[String], table: &DeTable<'_>, source: usize, header: &Place)
     let here = Place::new(source, value.span());
     match (value.get_ref(), rest.first()) {
         (DeValue::Table(inner), Some(_)) => place_of(rest, inner, source, &here),
-        (DeValue::Array(items), Some(index)) => index
-            .parse()
-            .ok()
-            .and_then(|index: usize| items.get(index))
-            .map_or(here, |item| Place::new(source, item.span())),
+        (DeValue::Array(items), Some(index)) => {
+            let item = index.parse().ok().and_then(|index: usize| items.get(index));
+            let Some(item) = item else { return here };
+            let there = Place::new(source, item.span());
+            match item.get_ref() {
+                DeValue::Table(inner) => place_of(&rest[1..], inner, source, &there),
+                _ => there,
+            }
+        }
         _ => here,
     }
 }

@@ -110,6 +110,10 @@ fn options(known: &'static [Opt], around: &str) -> Vec<OptionDocument> {
             documents.extend(options(inner, &format!("{key}.")));
             continue;
         }
+        let inner = match option.kind {
+            OptKind::List(OptKind::Table(inner)) => options(inner, &format!("{key}[].")),
+            _ => Vec::new(),
+        };
         documents.push(OptionDocument {
             key,
             r#type: type_of(&option.kind),
@@ -118,6 +122,7 @@ fn options(known: &'static [Opt], around: &str) -> Vec<OptionDocument> {
             help: option.help,
             why: option.why,
         });
+        documents.extend(inner);
     }
     documents
 }

@@ -2,11 +2,13 @@
 //!
 //! [`SpanEncoder`] and [`PointEncoder`] write protobuf straight from rows and points, [`Lines`] writes the
 //! same as OTLP/JSON. What is said, and under which names, is written once, in `span` and `resource`,
-//! whatever the encoding. [`scan`] looks through what others sent, without decoding it.
+//! whatever the encoding. [`scan`] looks through what others sent, without decoding it; [`edit`] leaves out and
+//! rewrites parts of it.
 
 mod agent;
 mod by_metric;
 mod community;
+pub mod edit;
 mod form;
 mod from_json;
 mod groups;

@@ -180,6 +180,39 @@ pub fn attribute(attr: &Attr) -> Cow<'_, str> {
     }
 }
 
+/// The attribute of an entity that has this name; a name that is in no table is a label's or an annotation's.
+#[must_use]
+pub fn of_entity(name: &str) -> Attr {
+    let known = ENTITY.iter().find(|attr| of_plain(attr) == name);
+    known.cloned().unwrap_or_else(|| Attr::Custom(name.into()))
+}
+
+/// What an entity can say of itself.
+const ENTITY: [Attr; 22] = [
+    Attr::ServiceName,
+    Attr::ServiceNamespace,
+    Attr::ServiceInstanceId,
+    Attr::ServiceVersion,
+    Attr::K8sNamespaceName,
+    Attr::K8sPodName,
+    Attr::K8sPodUid,
+    Attr::K8sContainerName,
+    Attr::K8sNodeName,
+    Attr::K8sDeploymentName,
+    Attr::K8sStatefulSetName,
+    Attr::K8sDaemonSetName,
+    Attr::K8sJobName,
+    Attr::K8sCronJobName,
+    Attr::K8sReplicaSetName,
+    Attr::K8sClusterName,
+    Attr::K8sClusterUid,
+    Attr::K8sWorkloadName,
+    Attr::K8sWorkloadKind,
+    Attr::Zone,
+    Attr::ContainerId,
+    Attr::HostName,
+];
+
 /// Whether the near end of a span says it as an attribute of the resource.
 #[must_use]
 pub fn of_resource(attr: &Attr) -> bool {

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use tapetum_pipeline::{Bound, Duration, Opt, OptKind, Problem, Settings};
 
 use super::locals::LOCALS_MAX;
-use super::networks::{Cidr, NETWORKS_MAX};
+use super::networks::NETWORKS_MAX;
 use super::waiting;
+use crate::cidr::Cidr;
 
 /// What a file may say.
 #[derive(Clone, Debug, Deserialize)]

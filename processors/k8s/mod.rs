@@ -29,8 +29,9 @@ use self::cluster::Cluster;
 use self::config::{Config, Scope};
 use self::far::{Addresses, Answer, Question};
 use self::locals::Locals;
-use self::networks::{Cidr, Networks};
+use self::networks::Networks;
 use self::waiting::{End, Waiting};
+use crate::cidr::Cidr;
 
 /// `k8s`, as a file names it.
 pub static COMPONENT: Component = Component {

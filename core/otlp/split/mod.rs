@@ -7,7 +7,7 @@
 //! be, but all of them together stay below four times what came in.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use bytes::Bytes;
 use tapetum_model::OtlpSignal;

@@ -12,7 +12,7 @@ use super::*;
 use crate::{sample, scan};
 
 /// Every item with all that stands over it, in order.
-fn lines(signal: OtlpSignal, request: &[u8]) -> Vec<String> {
+pub(crate) fn lines(signal: OtlpSignal, request: &[u8]) -> Vec<String> {
     match signal {
         OtlpSignal::Traces => traces(request),
         OtlpSignal::Logs => logs(request),
@@ -74,7 +74,7 @@ fn metrics(request: &[u8]) -> Vec<String> {
 }
 
 /// Some requests of one signal behind each other, and how many items they have.
-fn joined(signal: OtlpSignal, seed: u64, requests: u64) -> (Bytes, u64) {
+pub(crate) fn joined(signal: OtlpSignal, seed: u64, requests: u64) -> (Bytes, u64) {
     let all = (0..requests).flat_map(|n| sample::request(signal, seed.wrapping_add(n)));
     let request: Bytes = all.collect::<Vec<u8>>().into();
     let items = scan(signal, &request).expect("OTLP");
