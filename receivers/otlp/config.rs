@@ -129,7 +129,7 @@ const CONNECTION_BYTES: u64 = 96 << 10;
 /// HTTP/2 lets nobody begin with less.
 pub(super) const WINDOW_MIN: u32 = 65_535;
 /// Room for the windows that are greater.
-pub(super) const WINDOWS_BYTES: u64 = 4 << 20;
+pub(super) const WINDOWS_BYTES: u64 = 16 << 20;
 /// Requests at once, over all connections: each has its header fields.
 pub(super) const REQUESTS_MAX: usize = 256;
 /// The longest header of a request.
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn the_bound_is_what_the_readme_says() {
         let bytes = |more: &str| bound(&settings(&file(more))).user_bytes;
-        assert!(bytes("") <= 44 << 20, "{}", bytes(""));
+        assert!(bytes("") <= 56 << 20, "{}", bytes(""));
         let more = bytes("max_connections = 1128") - bytes("");
         assert_eq!(more, 1_000 * (u64::from(WINDOW_MIN) + CONNECTION_BYTES));
     }

@@ -41,6 +41,8 @@ const STOP_TIME: Duration = Duration::from_secs(3);
 struct Host {
     tls: Option<Arc<Server>>,
     health: Health,
+    /// Handshakes of TLS that failed.
+    failed: Arc<Seldom>,
     limits: Limits,
     intake: Arc<Intake>,
     stop: Stop,
@@ -75,18 +77,21 @@ pub(super) async fn serve(
     let host = Host {
         tls,
         health,
+        failed: Arc::default(),
         limits,
         intake,
         stop: stop.clone(),
     };
     let full = Seldom::default();
+    let mut turn = 0;
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             biased;
             () = stop.wait() => break,
             Some(_) = connections.join_next() => {}
-            (tcp, speaks) = accept(&doors) => {
+            (tcp, speaks) = accept(&doors, turn) => {
+                turn += 1;
                 if connections.len() < limits.connections {
                     connections.spawn(host.clone().serve(tcp, speaks, connections.len() as u32));
                 } else {
@@ -110,13 +115,12 @@ pub(super) async fn serve(
     host.intake.counts.connections.set(0);
 }
 
-/// The next connection at any of the doors.
-async fn accept(doors: &[Door]) -> (TcpStream, Speaks) {
-    let mut next = 0;
+/// The next connection at any of the doors: who knocks much at one does not keep the others closed.
+async fn accept(doors: &[Door], first: usize) -> (TcpStream, Speaks) {
     loop {
         let accepted = future::poll_fn(|cx| {
             for turn in 0..doors.len() {
-                let door = &doors[(next + turn) % doors.len()];
+                let door = &doors[(first + turn) % doors.len()];
                 if let std::task::Poll::Ready(accepted) = door.socket.poll_accept(cx) {
                     return std::task::Poll::Ready(accepted.map(|(tcp, _)| (tcp, door.speaks)));
                 }
@@ -128,7 +132,6 @@ async fn accept(doors: &[Door]) -> (TcpStream, Speaks) {
             Err(why) => {
                 debug!("cannot accept a connection: {why}");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
-                next += 1;
             }
         }
     }
@@ -140,7 +143,7 @@ impl Host {
             return; // It is gone already.
         };
         let _ = tcp.set_nodelay(true);
-        let opening = Stream::open(tcp, self.tls.as_deref());
+        let opening = Stream::open(tcp, self.tls.as_deref(), peer, &self.failed);
         let opened = timeout(self.limits.timeout, opening).await;
         if let Some(tls) = &self.tls {
             self.health.note(tls.trouble());

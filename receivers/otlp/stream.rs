@@ -6,9 +6,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tapetum_pipeline::Seldom;
 use tapetum_tls::{Server, ServerStream, alpn};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tracing::warn;
 
 use super::telemetry::TurnedAway;
 
@@ -35,12 +37,19 @@ impl Stream {
     pub(super) async fn open(
         tcp: TcpStream,
         tls: Option<&Server>,
+        peer: IpAddr,
+        failed: &Seldom,
     ) -> Result<(Self, Transport), TurnedAway> {
         let Some(tls) = tls else {
             let transport = peek(&tcp).await.ok_or(TurnedAway::Protocol)?;
             return Ok((Self::Plain(tcp), transport));
         };
-        let stream = tls.accept(tcp).await.map_err(|_| TurnedAway::Tls)?;
+        let stream = tls.accept(tcp).await.map_err(|why| {
+            if let Some(left_out) = failed.now() {
+                warn!(%peer, left_out, "a sender cannot connect by TLS: {why}");
+            }
+            TurnedAway::Tls
+        })?;
         let transport = match stream.get_ref().1.alpn_protocol() {
             Some(protocol) if protocol == alpn::H2 => Transport::Http2,
             _ => Transport::Http1,
