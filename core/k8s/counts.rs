@@ -41,6 +41,24 @@ pub struct Counted {
     pub objects: [u64; Kind::ALL.len()],
 }
 
+impl Counted {
+    /// What was counted since `before`; the gauges stay what they are.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            requests: self.requests - before.requests,
+            failures: self.failures - before.failures,
+            received_bytes: self.received_bytes - before.received_bytes,
+            events: self.events - before.events,
+            lists: self.lists - before.lists,
+            restarts: self.restarts - before.restarts,
+            unreadable: self.unreadable - before.unreadable,
+            unresolved: self.unresolved - before.unresolved,
+            objects: self.objects,
+        }
+    }
+}
+
 impl Counts {
     /// The counters of now.
     #[must_use]

@@ -80,6 +80,7 @@ pub struct Watch {
     index: Index,
     counts: Arc<Counts>,
     trouble: Trouble,
+    told: Mutex<Counted>,
     _tasks: JoinSet<()>,
 }
 
@@ -121,6 +122,7 @@ impl Watch {
             index,
             counts,
             trouble,
+            told: Mutex::default(),
             _tasks: tasks,
         })
     }
@@ -135,6 +137,14 @@ impl Watch {
     #[must_use]
     pub fn counted(&self) -> Counted {
         self.counts.read()
+    }
+
+    /// What it did since this was last asked, by whichever holder: each thing is told once.
+    #[must_use]
+    pub fn increments(&self) -> Counted {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.counts.read();
+        now.since(std::mem::replace(&mut *told, now))
     }
 
     /// What is wrong at the moment: a sentence for whoever asks why names are missing.

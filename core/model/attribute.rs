@@ -88,6 +88,8 @@ pub enum Attr {
     Stage,
     /// `reason`
     Reason,
+    /// `resource`: a kind of Kubernetes' objects
+    Resource,
     /// `probe`
     Probe,
     /// `program`

@@ -103,6 +103,24 @@ pub enum Metric {
     AggregateFolded,
     /// `tapetum.k8s.unnamed`
     K8sUnnamed,
+    /// `tapetum.k8s.objects`
+    K8sObjects,
+    /// `tapetum.k8s.changes`
+    K8sChanges,
+    /// `tapetum.k8s.requests`
+    K8sRequests,
+    /// `tapetum.k8s.received`
+    K8sReceived,
+    /// `tapetum.k8s.lists`
+    K8sLists,
+    /// `tapetum.k8s.restarts`
+    K8sRestarts,
+    /// `tapetum.k8s.unreadable`
+    K8sUnreadable,
+    /// `tapetum.k8s.unresolved`
+    K8sUnresolved,
+    /// `tapetum.k8s.behind`, in nanoseconds here
+    K8sBehind,
     /// `tapetum.process.memory`
     ProcessMemory,
     /// `tapetum.build.info`
@@ -131,6 +149,8 @@ impl Metric {
             | M::SweepDuration
             | M::WindowEnd
             | M::AggregateSeries
+            | M::K8sObjects
+            | M::K8sBehind
             | M::ProcessMemory
             | M::BuildInfo => Instrument::Gauge,
             _ => Instrument::Counter,

@@ -96,7 +96,7 @@ pub mod span {
 }
 
 /// Every metric, in the order of the documents.
-pub const METRICS: [Metric; 45] = [
+pub const METRICS: [Metric; 54] = [
     Metric::FlowBytes,
     Metric::FlowPackets,
     Metric::ConnectionsOpened,
@@ -140,6 +140,15 @@ pub const METRICS: [Metric; 45] = [
     Metric::AggregateSeries,
     Metric::AggregateFolded,
     Metric::K8sUnnamed,
+    Metric::K8sObjects,
+    Metric::K8sChanges,
+    Metric::K8sRequests,
+    Metric::K8sReceived,
+    Metric::K8sLists,
+    Metric::K8sRestarts,
+    Metric::K8sUnreadable,
+    Metric::K8sUnresolved,
+    Metric::K8sBehind,
     Metric::ProcessMemory,
     Metric::BuildInfo,
 ];
@@ -295,6 +304,7 @@ fn of_plain(attr: &Attr) -> &str {
         A::Pipeline => "pipeline",
         A::Stage => "stage",
         A::Reason => "reason",
+        A::Resource => "resource",
         A::Probe => "probe",
         A::Program => "program",
     }
@@ -393,12 +403,33 @@ pub fn metric(metric: Metric) -> MetricName {
             "Additions that went to a series of other ends, because the budget of series was used up."),
         M::K8sUnnamed => ("tapetum.k8s.unnamed", "{record}", "tapetum_k8s_unnamed_total",
             "Records that left with an end in the cluster whose name was not known in time."),
+        M::K8sObjects => ("tapetum.k8s.objects", "{object}", "tapetum_k8s_objects",
+            "Objects of the cluster that are known, by resource; pods also for three minutes after their end."),
+        M::K8sChanges => ("tapetum.k8s.changes", "{change}", "tapetum_k8s_changes_total",
+            "Changes of objects that the API server told of."),
+        M::K8sRequests => ("tapetum.k8s.requests", "{request}", "tapetum_k8s_requests_total",
+            "Requests to the API server, by what became of them."),
+        M::K8sReceived => ("tapetum.k8s.received", "By", "tapetum_k8s_received_bytes_total",
+            "Bytes that the API server sent."),
+        M::K8sLists => ("tapetum.k8s.lists", "{list}", "tapetum_k8s_lists_total",
+            "Whole lists that were asked for: more than one a resource where a watch could not go on."),
+        M::K8sRestarts => ("tapetum.k8s.restarts", "{restart}", "tapetum_k8s_restarts_total",
+            "Watches that ended and were begun again."),
+        M::K8sUnreadable => ("tapetum.k8s.unreadable", "{object}", "tapetum_k8s_unreadable_total",
+            "Objects that could not be read: what they are has no name."),
+        M::K8sUnresolved => ("tapetum.k8s.unresolved", "{pod}", "tapetum_k8s_unresolved_total",
+            "Pods named by a lower controller, because the API server did not say the next one in time."),
+        M::K8sBehind => ("tapetum.k8s.behind", "s", "tapetum_k8s_behind_seconds",
+            "For how long the API server has not been heard; 0 while it is."),
         M::ProcessMemory => ("tapetum.process.memory", "By", "tapetum_process_memory_bytes",
             "Memory of the process that is its own."),
         M::BuildInfo => ("tapetum.build.info", "", "tapetum_build_info",
             "1, with the version as an attribute."),
     };
-    let nanoseconds = matches!(metric, M::ProbeRunTime | M::SweepDuration | M::WindowEnd);
+    let nanoseconds = matches!(
+        metric,
+        M::ProbeRunTime | M::SweepDuration | M::WindowEnd | M::K8sBehind
+    );
     let per_unit = if nanoseconds { 1_000_000_000 } else { 1 };
     MetricName { name, unit, prometheus, description, per_unit }
 }

@@ -4,9 +4,11 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Once};
 
 use tapetum_k8s::{Index, Naming, Pace, Settings, Source, Watch};
+use tapetum_model::UnixNanos;
 use tapetum_pipeline::{BuildError, Context, Health};
 
 use super::config::{Config, Scope};
+use super::telemetry::Told;
 
 /// What tells that a cluster is near: the kubelet sets the first in every pod, a person the second.
 const HINTS: [&str; 2] = ["KUBERNETES_SERVICE_HOST", "KUBECONFIG"];
@@ -16,6 +18,7 @@ pub(super) struct Cluster {
     watch: Arc<Watch>,
     health: Health,
     trouble: Option<String>,
+    told: Told,
 }
 
 impl Cluster {
@@ -25,6 +28,9 @@ impl Cluster {
         // Every pipeline has its own instance; a process says it once.
         static SAID: Once = Once::new();
         SAID.call_once(|| say(near, config));
+        // Said from the start, also where there is no cluster: a counter that is first seen when it has grown
+        // has hidden its first growth.
+        let told = Told::new(&context.telemetry.of(&context.instance));
         if !near {
             return Ok(None);
         }
@@ -39,6 +45,7 @@ impl Cluster {
             watch,
             health: context.health.clone(),
             trouble: None,
+            told,
         }))
     }
 
@@ -46,9 +53,11 @@ impl Cluster {
         self.watch.index()
     }
 
-    /// Says in the text of `/readyz` why names may be missing. Not in its status: a rollout must not stop
+    /// Counts what was done, and says in the text of `/readyz` why names may be missing. Not in its status: a rollout must not stop
     /// because the API server is busy.
-    pub(super) fn tell(&mut self) {
+    pub(super) fn tell(&mut self, now: UnixNanos) {
+        let state = self.watch.index().snapshot().state();
+        self.told.tell(self.watch.increments(), state, now);
         let trouble = self.watch.trouble();
         if trouble == self.trouble {
             return;

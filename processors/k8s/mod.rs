@@ -11,6 +11,7 @@ mod config;
 mod far;
 mod locals;
 mod networks;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod waiting;
@@ -40,7 +41,18 @@ pub static COMPONENT: Component = Component {
     takes: &[Signal::Connections],
     gives: Gives::Same,
     options: config::OPTIONS,
-    metrics: &["tapetum.k8s.unnamed"],
+    metrics: &[
+        "tapetum.k8s.unnamed",
+        "tapetum.k8s.objects",
+        "tapetum.k8s.changes",
+        "tapetum.k8s.requests",
+        "tapetum.k8s.received",
+        "tapetum.k8s.lists",
+        "tapetum.k8s.restarts",
+        "tapetum.k8s.unreadable",
+        "tapetum.k8s.unresolved",
+        "tapetum.k8s.behind",
+    ],
     example: "node = \"node-1\"\nscope = \"cluster\"\nnetworks = { \"203.0.113.0/24\" = \"payments-provider\" }\n",
     check: config::check,
     bound: config::bound,
@@ -355,7 +367,7 @@ impl Processor for K8s {
         match why {
             Flush::Timer => {
                 if let Some(cluster) = &mut self.cluster {
-                    cluster.tell();
+                    cluster.tell(now.unix);
                 }
                 self.look_if_worth(&turn, out);
                 self.forget(now.monotonic);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use tapetum_k8s::{Watch, WatchError};
+use tapetum_k8s::{Counted, Watch, WatchError};
 use tapetum_testkit::ApiServer;
 
 use crate::world::{PODS, clock, pod, settings, uid, until};
@@ -37,6 +37,30 @@ async fn equal_settings_are_one_watch_until_its_last_holder_lets_it_go() {
     let again = Watch::shared(&settings, clock(), 4).expect("it starts anew");
     let index = again.index();
     until("it reads anew", || index.snapshot().pod(&uid(1)).is_some()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_thing_that_is_done_is_told_once() {
+    let server = ApiServer::start();
+    server.put(PODS, pod(1));
+    let watch = Watch::start(settings(&server), clock(), 1).expect("it starts");
+    let first = watch.increments();
+    let index = watch.index();
+    until("the pod has its name", || {
+        index.snapshot().pod(&uid(1)).is_some()
+    })
+    .await;
+    server.put(PODS, pod(2));
+    until("the next has its name", || {
+        index.snapshot().pod(&uid(2)).is_some()
+    })
+    .await;
+    let second = watch.increments();
+    let (all, third) = (watch.counted(), watch.increments());
+    let sum = |of: fn(&Counted) -> u64| of(&first) + of(&second) + of(&third);
+    assert_eq!(sum(|counted| counted.events), all.events);
+    assert_eq!(sum(|counted| counted.lists), all.lists);
+    assert!(all.events >= 1 && all.lists == 4);
 }
 
 #[test]
