@@ -21,7 +21,7 @@ fn left(options: &str, count: usize) -> (Vec<Connection>, Vec<(&'static str, u64
         .batches
         .into_iter()
         .flat_map(|batch| match batch.payload {
-            Payload::Records(Records::Connections(rows)) => rows,
+            Payload::Records(Records::Connections(rows)) => rows.into_vec(),
             _ => panic!("records"),
         });
     (rows.collect(), out.filtered)
