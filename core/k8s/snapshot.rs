@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub(crate) host_ports: Shards<Door, Few<Claim>>,
     pub(crate) services: Shards<Door, Few<Arc<Service>>>,
     pub(crate) node_ports: Shards<(u16, Transport), Few<Arc<Service>>>,
+    /// Services that have a port of every node, by their pointer.
+    pub(crate) published: Shards<usize, ()>,
     pub(crate) backends: Shards<Door, Few<Backend>>,
     pub(crate) nodes: Shards<Arc<str>, Arc<Node>>,
     pub(crate) node_addresses: Shards<Ip, Few<Arc<Node>>>,
@@ -108,6 +110,14 @@ impl Snapshot {
     #[must_use]
     pub fn node_port(&self, port: u16, transport: Transport) -> Option<&Arc<Service>> {
         self.node_ports.get(&(port, transport))?.only()
+    }
+
+    /// Whether a Service has a port of every node: who asks there may come with a node's address.
+    #[must_use]
+    pub fn is_published(&self, service: &Arc<Service>) -> bool {
+        self.published
+            .get(&(Arc::as_ptr(service) as usize))
+            .is_some()
     }
 
     /// The only Service that sends to an address; `pod`: who has the address, if that is known.

@@ -22,7 +22,7 @@ static LONE_API_SERVER: LazyLock<Arc<Entity>> =
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Question {
     /// The address of this host's end.
-    pub(super) near: IpAddr,
+    pub(super) near: SocketAddr,
     /// Its address; of a server, as the client asked.
     pub(super) asked: SocketAddr,
     /// Who answered, if another did.
@@ -53,7 +53,7 @@ impl Question {
     pub(super) fn of(rows: &dyn Rows, row: usize, transport: Transport) -> Self {
         let (near, far) = rows.ends(row);
         Self {
-            near: near.address.ip(),
+            near: near.address,
             asked: far.address,
             answered_by: rows.answered_by(row),
             began: rows.began(row),
@@ -88,7 +88,7 @@ impl Addresses {
         }
         if !of.serves {
             return match snapshot.node_at(address.ip()) {
-                Some(node) => client_behind(node, own),
+                Some(node) => client_behind(node, own, of, snapshot),
                 None => Answer::default(),
             };
         }
@@ -137,7 +137,14 @@ pub(super) fn service(
     if !of.serves {
         return None;
     }
-    asked_for(of, snapshot).or_else(|| {
+    // Who was asked at a pod's own address was asked at no virtual one.
+    let directly = of.answered_by.is_none() && pod.is_some_and(|pod| !pod.host_network);
+    let virtually = if directly {
+        None
+    } else {
+        asked_for(of, snapshot)
+    };
+    virtually.or_else(|| {
         // A load balancer inside connect() leaves no trace of what was asked for.
         let backend = snapshot.backend(of.address(), of.transport, pod)?;
         Some(Arc::clone(backend))
@@ -166,12 +173,17 @@ fn of_pod(pod: &Arc<Pod>, of: &Question) -> Arc<Entity> {
 }
 
 /// A client with a node's address. On this node its socket would be known if it were one: somebody's whose
-/// address was translated here.
-fn client_behind(node: &Node, own: &str) -> Answer {
+/// address was translated here. On another one it is as likely translated where the Service behind which this
+/// end is has a port of every node; else it is a process there.
+fn client_behind(node: &Node, own: &str, of: &Question, snapshot: &Snapshot) -> Answer {
+    let published = || {
+        let service = snapshot.backend(of.near, of.transport, None)?;
+        Some(snapshot.is_published(service))
+    };
     Answer {
         entity: Some(Arc::clone(&node.entity)),
         service: None,
-        translated: *node.name == *own,
+        translated: *node.name == *own || published().unwrap_or(false),
     }
 }
 

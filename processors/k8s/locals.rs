@@ -9,10 +9,16 @@ use tapetum_model::{Attr, Entity};
 /// How many entities it knows at once.
 pub(super) const LOCALS_MAX: usize = 1_024;
 
+const LAST: usize = 512;
+
 /// Entities of this host as they leave, by the pointer of the one that came.
 pub(super) struct Locals {
     node: Arc<str>,
-    known: HashMap<usize, Local>,
+    known: Vec<Local>,
+    /// Where in `known`, by the pointer of the entity that came.
+    places: HashMap<usize, u32>,
+    /// The same of those that came last, by some bits of the pointer: found without a search.
+    last: Box<[(usize, u32); LAST]>,
 }
 
 /// One of them.
@@ -32,7 +38,9 @@ impl Locals {
     pub(super) fn new(node: &str) -> Self {
         Self {
             node: node.into(),
-            known: HashMap::new(),
+            known: Vec::new(),
+            places: HashMap::new(),
+            last: Box::new([(0, 0); LAST]),
         }
     }
 
@@ -41,42 +49,58 @@ impl Locals {
     pub(super) fn find(&mut self, entity: &Arc<Entity>, snapshot: Option<&Snapshot>) -> &Local {
         let pointer = Arc::as_ptr(entity) as usize;
         let version = snapshot.map(Snapshot::version);
-        let is_known = self
-            .known
-            .get(&pointer)
-            .is_some_and(|local| local.version == version);
-        if !is_known {
-            self.learn(pointer, entity, snapshot);
+        let slot = slot(pointer);
+        let (known, place) = self.last[slot];
+        if known == pointer && self.known[place as usize].version == version {
+            return &self.known[place as usize];
         }
-        &self.known[&pointer]
+        let place = self.places.get(&pointer).map(|place| *place as usize);
+        let place = match place {
+            Some(place) if self.known[place].version == version => place,
+            place => self.learn(place, entity, snapshot),
+        };
+        self.last[slot] = (pointer, place as u32);
+        &self.known[place]
     }
 
+    /// Describes who is not known, or was by another snapshot: where that is from now on.
     #[cold]
-    fn learn(&mut self, pointer: usize, entity: &Arc<Entity>, snapshot: Option<&Snapshot>) {
+    fn learn(
+        &mut self,
+        place: Option<usize>,
+        entity: &Arc<Entity>,
+        snapshot: Option<&Snapshot>,
+    ) -> usize {
         let (goes, open, pod) = self.describe(entity, snapshot);
         let version = snapshot.map(Snapshot::version);
-        if let Some(local) = self.known.get_mut(&pointer) {
+        if let Some(place) = place {
+            let local = &mut self.known[place];
             // One pointer for as long as it is the same: others remember by it.
             if *local.goes != *goes {
                 local.goes = goes;
             }
             (local.open, local.pod, local.version) = (open, pod, version);
-            return;
+            return place;
         }
         if self.known.len() >= LOCALS_MAX {
             self.forget();
         }
         if self.known.len() >= LOCALS_MAX {
             self.known.clear();
+            self.places.clear();
+            self.last.fill((0, 0));
         }
-        let local = Local {
+        self.known.push(Local {
             came: Arc::clone(entity),
             goes,
             open,
             pod,
             version,
-        };
-        self.known.insert(pointer, local);
+        });
+        let place = self.known.len() - 1;
+        let pointer = Arc::as_ptr(entity) as usize;
+        self.places.insert(pointer, place as u32);
+        place
     }
 
     /// What it is called, whether more should be known, and its pod.
@@ -125,7 +149,7 @@ impl Locals {
 
     /// Whether somebody came by this pointer.
     pub(super) fn knows(&self, pointer: usize) -> bool {
-        self.known.contains_key(&pointer)
+        self.places.contains_key(&pointer)
     }
 
     #[cfg(test)]
@@ -136,6 +160,18 @@ impl Locals {
     /// Forgets the entities that no row will bring again.
     pub(super) fn forget(&mut self) {
         self.known
-            .retain(|_, local| Arc::strong_count(&local.came) > 1);
+            .retain(|local| Arc::strong_count(&local.came) > 1);
+        let pointers = self
+            .known
+            .iter()
+            .map(|local| Arc::as_ptr(&local.came) as usize);
+        self.places = pointers.zip(0..).collect();
+        self.last.fill((0, 0));
     }
+}
+
+/// The high bits of a product depend on all of a pointer.
+fn slot(pointer: usize) -> usize {
+    let mixed = (pointer as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> (u64::BITS - LAST.ilog2())) as usize
 }

@@ -124,6 +124,17 @@ fn build(settings: &Settings, context: &Context) -> Result<Box<dyn Processor>, B
 }
 
 impl K8s {
+    /// One that reads an index which somebody else fills: a bench, a test.
+    ///
+    /// # Errors
+    /// If the settings are wrong.
+    pub fn over(index: Index, settings: &Settings, context: &Context) -> Result<Self, BuildError> {
+        let config: Config = settings
+            .read()
+            .map_err(|why| BuildError::new(why.to_string()))?;
+        Self::new(&config, Some(index), &context.telemetry)
+    }
+
     fn new(
         config: &Config,
         index: Option<Index>,
@@ -260,7 +271,7 @@ impl K8s {
         let ip = of.address().ip();
         let named = self.networks.named(of.asked.ip());
         let named = named.or_else(|| self.networks.named(ip)).or_else(|| {
-            let neighbours = far::are_neighbours(of.near, ip);
+            let neighbours = far::are_neighbours(of.near.ip(), ip);
             self.networks.outside(ip).filter(|_| !neighbours)
         });
         answer.entity = named.cloned();

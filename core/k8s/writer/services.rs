@@ -51,6 +51,9 @@ impl Writer {
         for port in &known.node_ports {
             add(&mut self.next.node_ports, *port, Arc::clone(&known.service));
         }
+        if !known.node_ports.is_empty() {
+            self.next.published.insert(pointer(&known.service), ());
+        }
         self.services.insert(id, known);
     }
 
@@ -93,6 +96,7 @@ impl Writer {
         for port in &known.node_ports {
             take(&mut self.next.node_ports, port, is_it);
         }
+        self.next.published.remove(&pointer(&known.service));
     }
 
     pub(super) fn drop_lane(&mut self, id: Id) {
@@ -123,6 +127,11 @@ impl Writer {
         self.service_names.insert(key, Arc::clone(&service));
         service
     }
+}
+
+/// Of a Service that is known there is one pointer.
+fn pointer(service: &Arc<Service>) -> usize {
+    Arc::as_ptr(service) as usize
 }
 
 fn known(service: Arc<Service>, object: &object::Service) -> KnownService {

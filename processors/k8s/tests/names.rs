@@ -264,6 +264,18 @@ fn a_client_that_this_node_translated_is_the_node() {
     );
     let row = world.named(server("10.0.0.2:50000"));
     assert_eq!(far(&row), ["node-2", "", ""]);
+    assert!(!row.remote.translated, "a process there may ask");
+    // Where this end is behind a port of every node, the other node may have passed it on.
+    for (node_port, translated) in [(0, false), (30_080, true)] {
+        let spec =
+            json!({"clusterIP": "10.96.0.9", "ports": [{"port": 80, "nodePort": node_port}]});
+        world.service(9, "front", &spec, 8080, &[(1, "10.1.1.1")]);
+        let row = world.named(server("10.0.0.2:50000"));
+        assert_eq!(
+            (far(&row)[0].as_str(), row.remote.translated),
+            ("node-2", translated)
+        );
+    }
 }
 
 #[test]
