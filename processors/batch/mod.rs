@@ -81,8 +81,15 @@ impl Joiner {
             }
         };
         if self.held[at].bytes() >= self.bytes_max {
-            out.send(self.held.swap_remove(at).finish());
+            self.release(out);
         }
+    }
+
+    /// Gives all, also of other kinds: what came first leaves first, so that whoever counts what left knows
+    /// that nothing older is here (senders are answered by that where a queue persists).
+    fn release(&mut self, out: &mut Output) {
+        let all = self.held.drain(..);
+        all.for_each(|held| out.send(held.finish()));
     }
 }
 
@@ -90,13 +97,14 @@ impl Processor for Joiner {
     fn process(&mut self, batch: Batch, _: Now, out: &mut Output) {
         let Some(bytes) = size_bytes(&batch) else {
             // Points: a flush gives all of its own at once, and a scrape must not be given those of another.
+            self.release(out);
             out.send(batch);
             return;
         };
-        if let Some(at) = self.place(batch.signal(), batch.origin)
-            && self.held[at].bytes() + bytes > self.bytes_max
-        {
-            out.send(self.held.swap_remove(at).finish());
+        let place = self.place(batch.signal(), batch.origin);
+        let held = place.map_or(0, |at| self.held[at].bytes());
+        if held + bytes > self.bytes_max {
+            self.release(out);
         }
         if bytes > self.bytes_max {
             cut(batch, self.bytes_max).for_each(|part| out.send(part));
@@ -106,7 +114,7 @@ impl Processor for Joiner {
     }
 
     fn flush(&mut self, _: Flush, _: Now, out: &mut Output) {
-        self.held.drain(..).for_each(|held| out.send(held.finish()));
+        self.release(out);
     }
 
     fn flush_every(&self) -> Option<Duration> {

@@ -209,6 +209,34 @@ fn kinds_and_origins_stay_apart_and_a_drain_gives_all() {
 }
 
 #[test]
+fn nothing_older_stays_when_something_leaves() {
+    let one = bytes_of(&batch(1, 10, 100)).len();
+    let (mut joiner, mut books) = (joiner(2 * one), Books::default());
+    let mut logs = batch(1, 3, 1);
+    if let Payload::Otlp(otlp) = &mut logs.payload {
+        otlp.signal = OtlpSignal::Logs;
+    }
+    let mut step = |next: Batch| {
+        let out = books.process(&mut joiner, next, moment(1));
+        let left: Vec<_> = out.batches.iter().map(Batch::items).collect();
+        (left, books.held)
+    };
+    assert_eq!(step(logs.clone()), (vec![], 3));
+    assert_eq!(step(batch(2, 10, 100)), (vec![], 13));
+    assert_eq!(step(batch(3, 10, 100)), (vec![3, 20], 0), "it is full");
+    assert_eq!(step(logs.clone()), (vec![], 3));
+    let (left, held) = step(batch(4, 50, 100));
+    assert_eq!(
+        (left[0], left.iter().sum::<u64>(), held),
+        (3, 53, 0),
+        "it is cut"
+    );
+    assert_eq!(step(logs), (vec![], 3));
+    assert_eq!(step(batch(5, 15, 100)), (vec![], 18));
+    assert_eq!(step(batch(6, 10, 100)), (vec![3, 15], 10), "it has no room");
+}
+
+#[test]
 fn points_pass_and_an_empty_batch_still_says_what_it_says() {
     let (mut joiner, mut books) = (joiner(1 << 20), Books::default());
     let point = Point {

@@ -140,6 +140,19 @@ impl Chain {
         flushed
     }
 
+    /// Flushes those that hold something, before their time: somebody waits for it.
+    pub(super) fn hurry(&mut self) -> Vec<Batch> {
+        let mut flushed = Vec::new();
+        for at in 0..self.stages.len() {
+            if self.stages[at].account.held() > 0 {
+                let (now, mut passed) = (self.clock.now(), Passed::default());
+                self.stages[at].flush(Flush::Timer, now, &mut passed);
+                flushed.extend(self.run(passed.batches, at + 1).batches);
+            }
+        }
+        flushed
+    }
+
     /// When there is something to tend to.
     pub(super) fn due(&self) -> Option<Instant> {
         self.stages

@@ -55,7 +55,8 @@ impl Pipeline {
     /// Runs until nobody hands over any more.
     pub(super) async fn run(mut self) {
         loop {
-            let due = self.chain.due();
+            let hurry = self.receipts.due();
+            let due = self.chain.due().into_iter().chain(hurry).min();
             tokio::select! {
                 biased;
                 () = self.cut.wait() => {
@@ -66,7 +67,11 @@ impl Pipeline {
                     break;
                 }
                 () = until(due) => {
-                    let flushed = self.chain.tend();
+                    let mut flushed = self.chain.tend();
+                    if hurry.is_some_and(|hurry| hurry <= Instant::now()) {
+                        self.receipts.asked();
+                        flushed.extend(self.chain.hurry());
+                    }
                     self.send(flushed, None).await;
                 }
                 request = self.requests.recv() => match request {

@@ -111,7 +111,9 @@ async fn an_acknowledgement_waits_for_what_a_processor_holds() {
     };
     assert_eq!(source.send(batch.clone()).await, Some(Answer::Accepted));
     let waited = begun.elapsed();
-    assert!(waited >= Duration::from_secs(1), "{waited:?}");
+    // Not for its time: a sender with one request under way would send one a second.
+    let soon = Duration::from_millis(10)..Duration::from_millis(100);
+    assert!(soon.contains(&waited), "{waited:?}");
     let on_disk: u64 = disk.files().iter().map(|(_, length)| length).sum();
     assert!(on_disk > 40, "{on_disk}");
     // Who cannot come back is not kept waiting.
