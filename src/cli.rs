@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::admin;
+
 /// Sees every connection of a node from inside the kernel, names both of its ends, and sends spans
 /// and metrics as OpenTelemetry.
 #[derive(Debug, Parser)]
@@ -71,6 +73,38 @@ pub(crate) enum Command {
     #[command(after_help = "Example: tapetum schema > tapetum.schema.json\n\n\
         A file whose first line is `#:schema ./tapetum.schema.json` is then completed and checked while it is written.")]
     Schema,
+    /// Show what each component of a running agent moves, loses and holds
+    #[command(after_help = "Examples: tapetum top\n          tapetum top --once --json")]
+    Top {
+        /// Where the agent's `service.admin` is
+        #[arg(long, value_name = "HOST:PORT", default_value = admin::DEFAULT)]
+        admin: String,
+        /// One table, then end
+        #[arg(long)]
+        once: bool,
+        /// For programs: one line a look
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what passes between two components of a running agent, live
+    #[command(
+        after_help = "Examples: tapetum tap\n          tapetum tap 'tcp->k8s'\n          \
+        tapetum tap 'metrics:aggregate->otlp' --json --count 10\n\n\
+        Shows a sample of each batch, and says what it missed where it is too slow. Nothing waits for it."
+    )]
+    Tap {
+        /// The edge, with its pipeline or without; without any, which edges there are
+        edge: Option<String>,
+        /// Where the agent's `service.admin` is
+        #[arg(long, value_name = "HOST:PORT", default_value = admin::DEFAULT)]
+        admin: String,
+        /// For programs: a line a batch
+        #[arg(long)]
+        json: bool,
+        /// End after so many batches
+        #[arg(long)]
+        count: Option<u64>,
+    },
     /// Say what this kernel and these privileges give, and what is lost without the rest
     #[command(after_help = "Example: sudo tapetum doctor\n\n\
         Changes nothing. Exit status 1 if nothing at all can be observed as it stands.")]

@@ -12,6 +12,7 @@ use crate::identity::Identity;
 use crate::memory;
 use crate::model::Payload;
 use crate::pipeline::{Component, GraphSpec, Options};
+use crate::tap;
 use crate::watch::Watch;
 
 /// Which files are one file, and what may stand in it.
@@ -85,6 +86,7 @@ pub(crate) fn options(spec: &GraphSpec) -> Options {
     let mut options = Options::new(identity.host, env!("CARGO_PKG_VERSION"));
     options.node = identity.node;
     options.instance = identity.instance;
+    options.tap_line = Some(Arc::new(tap::line));
     options.memory_used = Some(Arc::new(|of_bytes| {
         memory::used_bytes(Path::new("/proc"), Path::new("/sys/fs/cgroup"), of_bytes)
     }));

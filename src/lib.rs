@@ -12,6 +12,7 @@
 //! }
 //! ```
 
+mod admin;
 mod cli;
 mod components;
 mod diagram;
@@ -24,7 +25,9 @@ mod log;
 mod memory;
 mod run;
 mod schema;
+mod tap;
 mod terminal;
+mod top;
 mod validate;
 mod watch;
 
@@ -106,6 +109,13 @@ fn command(
         Command::Components { name, json } => {
             components::components(name.as_deref(), json, components, terminal)
         }
+        Command::Top { admin, once, json } => top::top(&admin, once, json, terminal),
+        Command::Tap {
+            edge,
+            admin,
+            json,
+            count,
+        } => tap::tap(edge.as_deref(), &admin, json, count, terminal),
         Command::Doctor { json } => doctor::doctor(json, terminal),
     }
     .context("cannot write the output")

@@ -49,6 +49,11 @@ impl Terminal {
         let _ = io::stderr().write_all(text(self.err_colour).as_bytes());
     }
 
+    /// What makes room for the next table; on a terminal only.
+    pub(crate) fn clear(&self) -> &'static str {
+        if self.out_colour { "\x1b[H\x1b[2J" } else { "" }
+    }
+
     /// A text that stands out, for data.
     pub(crate) fn bold(&self, text: &str) -> String {
         self.styled(BOLD, text)

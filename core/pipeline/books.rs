@@ -202,6 +202,11 @@ impl Account {
         debug_assert!(tally.balances(), "{}: {tally:?}", self.component);
     }
 
+    /// Whose it is.
+    pub(crate) fn component(&self) -> &str {
+        &self.component
+    }
+
     /// Whether it is the line of this component.
     pub(crate) fn is_of(&self, kind: Kind, component: &str, pipeline: Option<&str>) -> bool {
         self.kind == kind && self.is_named(Some(component), pipeline)

@@ -21,6 +21,7 @@ mod retry;
 mod seldom;
 pub mod settings;
 pub mod spec;
+pub mod tap;
 pub mod units;
 
 pub use books::{Book, Books, Tally};
@@ -31,7 +32,9 @@ pub use component::{
     Serve,
 };
 pub use context::{Clock, Context, Counter, Gauge, Health, Now, ServiceInfo, Telemetry};
-pub use engine::{Engine, Options, Readiness, Reloaded, Render, Report, Running, StartError};
+pub use engine::{
+    Engine, Options, Readiness, Reloaded, Render, Report, Running, StartError, TapLine,
+};
 pub use graph::{Budget, BudgetLine, GraphProblem, Place};
 pub use listener::{Listener, Listeners};
 pub use memory::{Gate, Memory};
@@ -41,5 +44,6 @@ pub use settings::{Renewal, Settings};
 pub use spec::{
     DiskSpec, Durable, Full, GraphSpec, Instance, PipelineSpec, QueueSpec, RetrySpec, ServiceSpec,
 };
+pub use tap::{Edge, Tapped};
 pub use tapetum_spool::{Files, SystemFiles};
 pub use units::{Duration, Rate, Size};

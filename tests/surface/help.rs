@@ -3,7 +3,16 @@
 use crate::{compare, run, stdout};
 
 /// Every command that there is.
-const COMMANDS: [&str; 6] = ["run", "validate", "graph", "components", "schema", "doctor"];
+const COMMANDS: [&str; 8] = [
+    "run",
+    "validate",
+    "graph",
+    "components",
+    "schema",
+    "top",
+    "tap",
+    "doctor",
+];
 
 #[test]
 fn the_programs_help() {

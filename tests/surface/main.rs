@@ -10,6 +10,7 @@ mod reloaded;
 mod schema;
 mod shipped;
 mod started;
+mod watched;
 
 use std::fs;
 use std::path::Path;

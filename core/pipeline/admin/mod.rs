@@ -1,10 +1,13 @@
-//! The admin server: `/healthz`, `/readyz`, `/metrics`, on the loopback unless the file says else.
+//! The admin server: `/healthz`, `/readyz`, `/metrics`, on the loopback unless the file says else; and `/tap`, for
+//! the loopback only, because it shows what flows.
+
+mod tap;
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE};
 use hyper::service::service_fn;
@@ -13,6 +16,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tracing::debug;
+
+use self::tap::Reply;
 
 use crate::engine::State;
 
@@ -30,8 +35,8 @@ pub(crate) async fn serve(listener: TcpListener, state: Arc<State>) {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
         };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Out of descriptors, most likely: it passes.
                 debug!(%error, "the admin server cannot accept");
@@ -42,7 +47,7 @@ pub(crate) async fn serve(listener: TcpListener, state: Arc<State>) {
         let state = Arc::clone(&state);
         tokio::spawn(async move {
             let service = service_fn(|request| {
-                let response = answer(&request, &state);
+                let response = answer(&request, &state, peer.ip());
                 async move { Ok::<_, Infallible>(response) }
             });
             let served = hyper::server::conn::http1::Builder::new()
@@ -58,7 +63,7 @@ pub(crate) async fn serve(listener: TcpListener, state: Arc<State>) {
     }
 }
 
-fn answer(request: &Request<Incoming>, state: &State) -> Response<Full<Bytes>> {
+fn answer(request: &Request<Incoming>, state: &State, peer: IpAddr) -> Response<Reply> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut refusal = page(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "only GET\n");
         refusal
@@ -84,17 +89,22 @@ fn answer(request: &Request<Incoming>, state: &State) -> Response<Full<Bytes>> {
                 None => missing(),
             }
         }
-        _ => missing(),
+        path => match path.strip_prefix("/tap") {
+            Some(edge) if edge.is_empty() || edge.starts_with('/') => {
+                tap::answer(edge.trim_start_matches('/'), state, peer)
+            }
+            _ => missing(),
+        },
     }
 }
 
-fn missing() -> Response<Full<Bytes>> {
-    let pages = "here are /healthz, /readyz and /metrics\n";
+fn missing() -> Response<Reply> {
+    let pages = "here are /healthz, /readyz, /metrics and /tap\n";
     page(StatusCode::NOT_FOUND, PLAIN, pages)
 }
 
-fn page(status: StatusCode, content_type: &str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
+fn page(status: StatusCode, content_type: &str, body: impl Into<Bytes>) -> Response<Reply> {
+    let mut response = Response::new(Reply::Page(Some(body.into())));
     *response.status_mut() = status;
     if let Ok(content_type) = content_type.parse() {
         response.headers_mut().insert(CONTENT_TYPE, content_type);

@@ -9,12 +9,15 @@ use tokio::time::Instant;
 use super::ward::{Maker, Ward};
 use crate::books::{Account, Posting};
 use crate::caught::caught;
+use crate::tap::Taps;
 use crate::{Clock, Flush, Now, Output, Processor};
 
 /// A pipeline's processors in their order.
 pub(super) struct Chain {
     pub(super) stages: Vec<Stage>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) pipeline: Arc<str>,
+    pub(super) taps: Arc<Taps>,
 }
 
 /// One processor.
@@ -54,23 +57,45 @@ impl Chain {
             batches,
             kept: false,
         };
-        for stage in self.stages.iter_mut().skip(from) {
+        for at in from..self.stages.len() {
             for batch in mem::take(&mut passed.batches) {
-                stage.process(batch, now, &mut passed);
+                self.stages[at].process(batch, now, &mut passed);
             }
+            self.show(at, &passed.batches);
         }
         passed
+    }
+
+    /// Shows what goes from one stage to the next.
+    fn show(&self, at: usize, batches: &[Batch]) {
+        if self.taps.are_watched()
+            && let Some(next) = self.stages.get(at + 1)
+        {
+            self.taps
+                .show(&self.pipeline, self.stages[at].id(), next.id(), batches);
+        }
+    }
+
+    /// The first processor's id.
+    pub(super) fn first(&self) -> Option<&str> {
+        self.stages.first().map(Stage::id)
+    }
+
+    /// The last one's.
+    pub(super) fn last(&self) -> Option<&str> {
+        self.stages.last().map(Stage::id)
     }
 
     /// Flushes every stage, in order, each after what the ones before it gave.
     pub(super) fn flush(&mut self, why: Flush) -> Vec<Batch> {
         let now = self.clock.now();
         let mut passed = Passed::default();
-        for stage in &mut self.stages {
+        for at in 0..self.stages.len() {
             for batch in mem::take(&mut passed.batches) {
-                stage.process(batch, now, &mut passed);
+                self.stages[at].process(batch, now, &mut passed);
             }
-            stage.flush(why, now, &mut passed);
+            self.stages[at].flush(why, now, &mut passed);
+            self.show(at, &passed.batches);
         }
         passed.batches
     }
@@ -134,6 +159,7 @@ impl Chain {
                 let mut passed = Passed::default();
                 stage.schedule();
                 stage.flush(Flush::Timer, now, &mut passed);
+                self.show(at, &passed.batches);
                 flushed.extend(self.run(passed.batches, at + 1).batches);
             }
         }
@@ -200,6 +226,10 @@ impl Stage {
         };
         stage.schedule();
         stage
+    }
+
+    fn id(&self) -> &str {
+        &self.maker.instance.id
     }
 
     fn process(&mut self, batch: Batch, now: Now, passed: &mut Passed) {

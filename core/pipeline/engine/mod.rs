@@ -28,7 +28,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::info;
 
-pub use options::{MemoryUsed, Options, Relieve, Render, StartError};
+pub use options::{MemoryUsed, Options, Relieve, Render, StartError, TapLine};
 pub use readiness::Readiness;
 pub use reload::Reloaded;
 pub use running::Running;

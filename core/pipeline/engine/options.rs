@@ -7,11 +7,14 @@ use std::time::Duration;
 use tapetum_model::Batch;
 use tapetum_spool::{Files, SpoolError, SystemFiles};
 
-use crate::{BuildError, Clock, GraphProblem, Kind, SystemClock};
+use crate::{BuildError, Clock, GraphProblem, Kind, SystemClock, Tapped};
 
 /// Writes metric points in the format that a scraper asks for with its `Accept` header: content type
 /// and body. Lent by the composition root, since the formats are an exporter's.
 pub type Render = Arc<dyn Fn(&[Batch], Option<&str>) -> (String, Vec<u8>) + Send + Sync>;
+
+/// Writes a batch that passed between two components as one line, for who watches.
+pub type TapLine = Arc<dyn Fn(&Tapped) -> String + Send + Sync>;
 
 /// How many bytes count as used of so many that may be.
 pub type MemoryUsed = Arc<dyn Fn(u64) -> Option<u64> + Send + Sync>;
@@ -38,6 +41,8 @@ pub struct Options {
     pub render: Option<Render>,
     /// Where the kernel says how much memory the process has.
     pub process_status: PathBuf,
+    /// Writes what `/tap` shows; without it that page is not found.
+    pub tap_line: Option<TapLine>,
     /// What counts as used of so many bytes of `service.memory`; without it what the kernel says there.
     pub memory_used: Option<MemoryUsed>,
     /// Gives back what is free and not given back yet.
@@ -111,6 +116,7 @@ impl Options {
             render: None,
             files: Arc::new(SystemFiles),
             process_status: PathBuf::from("/proc/self/status"),
+            tap_line: None,
             memory_used: None,
             relieve: None,
             export_timeout: Duration::from_secs(30),

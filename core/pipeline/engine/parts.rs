@@ -12,7 +12,7 @@ use super::ward::Ward;
 use crate::books::Account;
 use crate::outlet::{Asked, Request, Ways};
 use crate::queue::{Door, Front};
-use crate::{Gate, Health, Instance, PipelineSpec};
+use crate::{Edge, Gate, Health, Instance, PipelineSpec};
 
 /// All of them.
 #[derive(Default)]
@@ -109,6 +109,30 @@ impl Parts {
         let stages = stages.map(|stage| &stage.watched);
         let all = exporters.chain(stages).chain(receivers).cloned();
         all.chain(disks).collect()
+    }
+
+    /// Every way from one component to the next.
+    pub(super) fn edges(&self) -> Vec<Edge> {
+        let mut edges = Vec::new();
+        for PipelinePart { spec, .. } in &self.pipelines {
+            let mut from: Vec<&String> = spec.receivers.iter().collect();
+            let mut join = |from: &[&String], to: &[&String]| {
+                let pairs = from
+                    .iter()
+                    .flat_map(|from| to.iter().map(move |to| (from, to)));
+                edges.extend(pairs.map(|(from, to)| Edge {
+                    pipeline: spec.name.as_str().into(),
+                    from: from.as_str().into(),
+                    to: to.as_str().into(),
+                }));
+            };
+            for processor in &spec.processors {
+                join(&from, &[processor]);
+                from = vec![processor];
+            }
+            join(&from, &spec.exporters.iter().collect::<Vec<_>>());
+        }
+        edges
     }
 
     pub(super) fn exporter(&self, id: &str) -> Option<&ExporterPart> {

@@ -14,6 +14,7 @@ use super::receipts::Receipts;
 use crate::books::{Account, Posting};
 use crate::outlet::{Handover, Request};
 use crate::queue::{Door, Front, Permit, Prepared, Weight};
+use crate::tap::Taps;
 use crate::{Answer, Flush, Gauge, Stop};
 
 /// A pipeline as its task owns it.
@@ -31,6 +32,8 @@ pub(super) struct Pipeline {
     pub(super) window_end: Gauge,
     /// The time for a stop is over.
     pub(super) cut: Stop,
+    pub(super) name: Arc<str>,
+    pub(super) taps: Arc<Taps>,
 }
 
 /// What a pipeline goes on with.
@@ -79,6 +82,9 @@ impl Pipeline {
                     Some(Request::Give { exporter, answer }) => {
                         let batches = self.chain.flush(Flush::Scrape);
                         let items = count(&batches);
+                        if let Some(last) = self.chain.last() {
+                            self.taps.show(&self.name, last, &exporter, &batches);
+                        }
                         if answer.send(batches).is_ok() {
                             self.given(&exporter, items);
                         }
@@ -125,7 +131,11 @@ impl Pipeline {
         let weight = Weight::of(&handover.batch);
         let end = handover.batch.window.end.0;
         let origin = handover.batch.origin;
-        let passed = self.chain.run(vec![handover.batch], 0);
+        let batches = vec![handover.batch];
+        if self.taps.are_watched() {
+            self.show_first(handover.account.component(), &batches);
+        }
+        let passed = self.chain.run(batches, 0);
         handover.account.post(&Posting {
             taken: items,
             out: items,
@@ -159,8 +169,32 @@ impl Pipeline {
         self.window_end.set(i64::try_from(end).unwrap_or(i64::MAX));
     }
 
+    /// Shows what comes in.
+    fn show_first(&self, receiver: &str, batches: &[Batch]) {
+        match self.chain.first() {
+            Some(first) => self.taps.show(&self.name, receiver, first, batches),
+            None => {
+                for front in &self.push {
+                    self.taps.show(&self.name, receiver, &front.id, batches);
+                }
+            }
+        }
+    }
+
+    /// Shows what processors gave.
+    fn show_last(&self, batches: &[Batch]) {
+        if let Some(last) = self.chain.last() {
+            for front in &self.push {
+                self.taps.show(&self.name, last, &front.id, batches);
+            }
+        }
+    }
+
     /// Hands batches to every exporter, or to none if one refuses and they can be given back.
     async fn send(&mut self, mut batches: Vec<Batch>, asked: Option<Asked>) -> Answer {
+        if self.taps.are_watched() {
+            self.show_last(&batches);
+        }
         let mut prepared: Vec<Vec<Prepared>> = Vec::with_capacity(self.push.len());
         for front in &self.push {
             let of_front = batches.iter_mut().map(|batch| front.prepare(batch));

@@ -174,6 +174,7 @@ impl Running {
             host: options.host,
             instance: options.instance,
             render: options.render,
+            tap_line: options.tap_line,
             ..self.lent.options.clone()
         };
         let service = service_info(spec, &options);
@@ -195,7 +196,7 @@ impl Running {
     pub(super) fn shown(&self) {
         let parts = &self.parts;
         self.state
-            .show(parts.watched(), self.lent.options.render.clone());
+            .show(parts.watched(), parts.edges(), &self.lent.options);
         let exporters = parts.exporters.iter().map(|part| &*part.instance.id);
         let receivers = parts.receivers.iter().map(|part| &*part.instance.id);
         let stages = parts.pipelines.iter().flat_map(|part| &part.stages);

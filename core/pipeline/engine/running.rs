@@ -12,9 +12,10 @@ use super::ledger::Ledger;
 use super::look;
 use super::parts::Parts;
 use super::readiness::{Readiness, Watched, judge};
-use super::{Lent, Render};
+use super::{Lent, Options, Render, TapLine};
 use crate::books::Books;
-use crate::{Clock, Gauge, Health, ServiceSpec, Telemetry};
+use crate::tap::Taps;
+use crate::{Clock, Edge, Gauge, Health, ServiceSpec, Telemetry};
 
 /// A graph that runs. Dropping it stops everything at once, without a drain.
 pub struct Running {
@@ -47,6 +48,7 @@ pub(crate) struct State {
     memory: Gauge,
     /// What is said of the file that the graph is made of.
     pub(super) file: Health,
+    pub(crate) taps: Arc<Taps>,
     shown: RwLock<Shown>,
 }
 
@@ -55,6 +57,8 @@ pub(crate) struct State {
 struct Shown {
     watched: Vec<Watched>,
     render: Option<Render>,
+    edges: Vec<Edge>,
+    line: Option<TapLine>,
 }
 
 impl Running {
@@ -108,23 +112,41 @@ impl State {
             process_status: lent.options.process_status.clone(),
             memory: lent.telemetry.gauge(Metric::ProcessMemory, &[]),
             file: Health::default(),
+            taps: Arc::default(),
             shown: RwLock::default(),
         }
     }
 
     /// From now on these are asked how they are, and this writes their pages.
-    pub(super) fn show(&self, mut watched: Vec<Watched>, render: Option<Render>) {
+    pub(super) fn show(&self, mut watched: Vec<Watched>, edges: Vec<Edge>, options: &Options) {
         watched.push(Watched {
             who: "file".to_owned(),
             healths: [self.file.clone(), Health::default()],
         });
         let mut shown = self.shown.write().unwrap_or_else(PoisonError::into_inner);
-        *shown = Shown { watched, render };
+        *shown = Shown {
+            watched,
+            edges,
+            render: options.render.clone(),
+            line: options.tap_line.clone(),
+        };
     }
 
     pub(crate) fn health(&self) -> Readiness {
         let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
         judge(&shown.watched, self.clock.now().monotonic)
+    }
+
+    /// The ways between components that there are.
+    pub(crate) fn edges(&self) -> Vec<Edge> {
+        let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
+        shown.edges.clone()
+    }
+
+    /// What writes a batch that passed as a line.
+    pub(crate) fn tap_line(&self) -> Option<TapLine> {
+        let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
+        shown.line.clone()
     }
 
     pub(super) fn metrics(&self) -> Vec<Point> {

@@ -194,11 +194,16 @@ impl Running {
         let (place, requests) = mpsc::channel(1);
         let (cut, cutting) = Stop::channel();
         let labels = [(Attr::Pipeline, spec.name.as_str())];
+        let name: Arc<str> = spec.name.as_str().into();
         let pipeline = Pipeline {
             chain: Chain {
                 stages: stages_of.collect(),
                 clock: Arc::clone(&self.lent.options.clock),
+                pipeline: Arc::clone(&name),
+                taps: Arc::clone(&self.state.taps),
             },
+            name,
+            taps: Arc::clone(&self.state.taps),
             door: Arc::clone(&door),
             owed: Owed::new(&push),
             receipts: Receipts::default(),

@@ -136,3 +136,129 @@ async fn an_address_that_is_taken_is_said() {
     assert!(matches!(error, StartError::Admin { .. }), "{error}");
     assert_eq!(source.built(), 0, "nothing is made before");
 }
+
+/// A connection that asked and reads what comes, line by line.
+async fn watch(running: &Running, edge: &str) -> tokio::io::Lines<tokio::io::BufReader<TcpStream>> {
+    use tokio::io::AsyncBufReadExt as _;
+    let address = running.admin_address().expect("an address");
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    let request = format!("GET /tap/{edge} HTTP/1.0\r\n\r\n");
+    stream
+        .write_all(request.as_bytes())
+        .await
+        .expect("it reads");
+    let mut lines = tokio::io::BufReader::new(stream).lines();
+    while let Some(line) = lines.next_line().await.expect("a header") {
+        if line.is_empty() {
+            break;
+        }
+    }
+    lines
+}
+
+/// Options with which a tap writes `edge items missed`.
+fn tapping() -> Options {
+    Options {
+        tap_line: Some(Arc::new(|tapped| {
+            format!("{} {} {}", tapped.edge, tapped.items, tapped.missed)
+        })),
+        ..options(1)
+    }
+}
+
+#[tokio::test]
+async fn a_watcher_sees_what_passes_between_two_components() {
+    let (source, sink, work) = (
+        Source::default(),
+        Sink::default(),
+        tapetum_testkit::Work::pass(),
+    );
+    let graph = Graph::default()
+        .source("in", &source)
+        .work("pass", &work)
+        .sink("out", &sink)
+        .pipeline("main", &["in"], &["pass"], &["out"])
+        .pipeline("bare", &["in"], &[], &["out"]);
+    let mut spec = graph.spec();
+    spec.service.admin = "127.0.0.1:0".to_owned();
+    let running = Engine::start(spec, tapping())
+        .await
+        .expect("a port is free");
+    let list = ask(&running, "GET /tap").await;
+    for edge in ["main:in->pass\n", "main:pass->out\n", "bare:in->out\n"] {
+        assert!(list.contains(edge), "{list}");
+    }
+    source.send(sample::connections(1)).await;
+    let mut all = Vec::new();
+    for (edge, seen) in [
+        ("in-%3Epass", "main:in->pass 7 0"),
+        ("main:pass-%3Eout", "main:pass->out 7 0"),
+        ("in-%3Eout", "bare:in->out 7 0"),
+    ] {
+        all.push((watch(&running, edge).await, seen));
+    }
+    source.send(sample::connections(7)).await;
+    for (lines, seen) in &mut all {
+        let line = lines.next_line().await.expect("a line");
+        assert_eq!(line.as_deref(), Some(*seen));
+    }
+    let missing = ask(&running, "GET /tap/in-%3Enobody").await;
+    assert!(
+        missing.starts_with("HTTP/1.1 404") && missing.contains("main:in->pass"),
+        "{missing}"
+    );
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_watcher_that_does_not_read_misses_and_is_told() {
+    let (source, sink) = (Source::default(), Sink::default());
+    let running = start(
+        &source,
+        &sink,
+        Options {
+            // Long lines fill the socket, so that the watcher falls behind.
+            tap_line: Some(Arc::new(|tapped| {
+                format!("{} {}", tapped.missed, "x".repeat(1 << 20))
+            })),
+            ..options(1)
+        },
+    )
+    .await;
+    let mut lines = watch(&running, "in-%3Eout").await;
+    for _ in 0..200 {
+        source.send(sample::connections(1)).await;
+    }
+    let mut missed = 0;
+    while missed == 0 {
+        let line = lines
+            .next_line()
+            .await
+            .expect("a line")
+            .expect("it goes on");
+        let said = line.split(' ').next().expect("a number");
+        missed = said.parse::<u64>().expect("a number");
+        source.send(sample::connections(1)).await;
+    }
+    assert!(missed > 0);
+    drop(lines);
+    // Places of watchers that left are free again.
+    for _ in 0..20 {
+        drop(watch(&running, "in-%3Eout").await);
+    }
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        source.send(sample::connections(1)).await;
+        let answer = ask(&running, "GET /tap/in-%3Enobody").await;
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+        let mut lines = watch(&running, "in-%3Eout").await;
+        source.send(sample::connections(1)).await;
+        if let Some(line) = lines.next_line().await.expect("a line")
+            && line.contains('x')
+        {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "no place is free");
+    }
+    assert_eq!(running.stop().await.left, vec![]);
+}
