@@ -2,11 +2,13 @@
 //! another node, and on the client's node an agent with a backend that says yes.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tapetum_lab::{Iperf, Lab, Node, Pod, Process, missing};
 
 use crate::agent::{Agent, Spans, own};
+use crate::clock::cpu_time;
 
 /// What the client asks for in vain without the node.
 pub(crate) struct Scene {
@@ -16,8 +18,16 @@ pub(crate) struct Scene {
     /// The virtual address of the server of short connections, and of iperf3.
     short: SocketAddr,
     iperf: SocketAddr,
-    _serving: Vec<Process>,
+    serving: Vec<Process>,
     _lab: Lab,
+}
+
+/// How short connections went.
+pub(crate) struct Short {
+    /// So many a second.
+    pub(crate) rate: f64,
+    /// What client and server used of the processors, packets and interrupts on their way included.
+    pub(crate) cpu: Duration,
 }
 
 impl Scene {
@@ -57,7 +67,7 @@ impl Scene {
             server,
             short: asked[0],
             iperf: asked[1],
-            _serving: serving,
+            serving,
             _lab: lab,
         })
     }
@@ -71,17 +81,20 @@ impl Scene {
         self.short.port()
     }
 
-    /// Makes so many short connections: how many a second they were.
-    pub(crate) fn short(&self, connections: u32) -> Result<f64> {
+    /// Makes so many short connections.
+    pub(crate) fn short(&self, connections: u32) -> Result<Short> {
         let program = std::env::current_exe()?;
         let program = program.to_str().context("a path that is no text")?;
         let (to, count) = (self.short.to_string(), connections.to_string());
-        let taken: f64 = self
-            .client
-            .run(program, &["send", &to, &count])?
-            .trim()
-            .parse()?;
-        Ok(f64::from(connections) / taken)
+        let serving = self.serving[0].pid();
+        let before = cpu_time(serving)?;
+        let said = self.client.run(program, &["send", &to, &count])?;
+        let served = cpu_time(serving)? - before;
+        let (taken, sent) = said.trim().split_once(' ').context("no times")?;
+        Ok(Short {
+            rate: f64::from(connections) / taken.parse::<f64>()?,
+            cpu: served + Duration::from_secs_f64(sent.parse()?),
+        })
     }
 
     /// Runs iperf3: gigabits a second.

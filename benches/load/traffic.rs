@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
+use crate::clock::cpu_time;
+
 /// Bytes each way on a short connection.
 const MESSAGE: usize = 100;
 /// Servers and clients at a time: enough to keep two processors busy.
@@ -36,7 +38,7 @@ pub(crate) fn serve(address: SocketAddr) -> Result<()> {
     Ok(())
 }
 
-/// Makes so many short connections and prints how long they took.
+/// Makes so many short connections and prints how long they took, and what of the processors.
 pub(crate) fn send(to: SocketAddr, connections: u32) -> Result<()> {
     let begun = Instant::now();
     let each = connections / AT_ONCE;
@@ -48,7 +50,8 @@ pub(crate) fn send(to: SocketAddr, connections: u32) -> Result<()> {
             .into_iter()
             .try_for_each(|sender| sender.join().expect("a sender does not panic"))
     })?;
-    println!("{}", begun.elapsed().as_secs_f64());
+    let cpu = cpu_time(std::process::id())?;
+    println!("{} {}", begun.elapsed().as_secs_f64(), cpu.as_secs_f64());
     Ok(())
 }
 
