@@ -182,6 +182,10 @@ pub struct SocketInfo {
     pub bytes_received: u64,
     /// Segments sent again.
     pub retransmits: u64,
+    /// Milliseconds that the peer's window was the limit.
+    pub rwnd_limited_ms: u64,
+    /// Milliseconds that the send buffer was.
+    pub sndbuf_limited_ms: u64,
 }
 
 impl SocketInfo {
@@ -203,12 +207,21 @@ impl SocketInfo {
                 .and_then(|value| value.rsplit('/').next()?.parse().ok())
                 .unwrap_or(0)
         };
+        // As in `rwnd_limited:236ms(88.1%)`.
+        let milliseconds = |name: &str| {
+            let value = line
+                .split_whitespace()
+                .find_map(|word| word.strip_prefix(name)?.split_once("ms"));
+            value.and_then(|(ms, _)| ms.parse().ok()).unwrap_or(0)
+        };
         Ok(Some(Self {
             segments_out: field("segs_out:"),
             segments_in: field("segs_in:"),
             bytes_acked: field("bytes_acked:"),
             bytes_received: field("bytes_received:"),
             retransmits: field("retrans:"),
+            rwnd_limited_ms: milliseconds("rwnd_limited:"),
+            sndbuf_limited_ms: milliseconds("sndbuf_limited:"),
         }))
     }
 }

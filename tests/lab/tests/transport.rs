@@ -160,6 +160,63 @@ fn segments_are_those_of_ss() -> Result<()> {
 }
 
 #[test]
+fn what_limited_a_sender_is_what_ss_says() -> Result<()> {
+    let Some(mut lab) = Lab::to_judge("what_limited_a_sender_is_what_ss_says", &["ss"])? else {
+        return Ok(());
+    };
+    let node = lab.node("a")?;
+    let (client, server_pod) = (node.pod("client")?, node.pod("server")?);
+    let address = SocketAddr::new(server_pod.v4(), lab.port(1));
+    // The server takes little at a time, which limits the client. It has room for little that it sends, too,
+    // but without a distance the kernel takes none of that waiting for a limit.
+    server_pod.sysctl(&[
+        "net/ipv4/tcp_rmem=4096 8192 8192",
+        "net/ipv4/tcp_wmem=4096 4096 4096",
+    ])?;
+    let _server = Server::start(&server_pod, address)?;
+    let pipelines = Pipelines {
+        interval: "1s".to_owned(),
+        ..Pipelines::default()
+    };
+    let agent = Agent::start(&node, "agent", &pipelines)?;
+    let mut talk = Talk::open(&client, address, 1)?;
+    let here = talk.exchange(20_000_000, 1_000_000)?;
+    let there = Count {
+        local: here.peer,
+        peer: here.local,
+        ..here.clone()
+    };
+    let milliseconds = |spans: &[Span], measure: &str| -> u64 {
+        let told: f64 = spans.iter().filter_map(|span| span.seconds(measure)).sum();
+        (told * 1_000.0).round() as u64
+    };
+    let mut last = Vec::new();
+    let agreed = until("the agent and ss to agree", Duration::from_secs(30), || {
+        let ledger = agent.ledger_until("spans", |_| true)?;
+        last.clear();
+        for (pod, count, spans) in [
+            (&client, &here, ledger.client(&here)),
+            (&server_pod, &there, ledger.server(&there)),
+        ] {
+            let judge = SocketInfo::of(pod, count.local.port())?.context("ss sees the socket")?;
+            let told = ["tcp.rwnd_limited", "tcp.sndbuf_limited"].map(|of| milliseconds(spans, of));
+            last.push((told, [judge.rwnd_limited_ms, judge.sndbuf_limited_ms]));
+        }
+        Ok(last
+            .iter()
+            .all(|(told, counted)| told == counted)
+            .then_some(()))
+    });
+    assert!(
+        agreed.is_ok(),
+        "told and counted, client and server: {last:?}"
+    );
+    assert!(last[0].0[0] > 0, "no limit was met: {last:?}");
+    talk.end("fin")?;
+    Ok(())
+}
+
+#[test]
 fn the_handshake_is_curls() -> Result<()> {
     let Some(mut lab) = Lab::to_judge("the_handshake_is_curls", &["nginx"])? else {
         return Ok(());
