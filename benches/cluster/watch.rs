@@ -56,7 +56,6 @@ pub(crate) fn watch() {
         memory_mb(),
         "MB",
     );
-    release();
     figure("memory with all of it", memory_mb(), "MB", 50.0);
     changes(&watch, server);
     assert_eq!(watch.counted().lists, 4, "nothing was listed anew");
