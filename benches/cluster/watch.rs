@@ -51,11 +51,6 @@ pub(crate) fn watch() {
     note("  requests for it", counted.requests as f64, "");
     note("  bytes for it", counted.received_bytes as f64 / 1e6, "MB");
     note("  memory before it", bare, "MB");
-    note(
-        "  memory with all of it, and what is free again",
-        memory_mb(),
-        "MB",
-    );
     figure("memory with all of it", memory_mb(), "MB", 50.0);
     changes(&watch, server);
     assert_eq!(watch.counted().lists, 4, "nothing was listed anew");
