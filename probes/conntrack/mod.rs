@@ -66,7 +66,7 @@ impl Conntrack {
                 Err(why) => return Err(why.into()),
             };
             match message::answer(&self.reply[..length.min(REPLY_BYTES)], self.sequence) {
-                Answer::Answers(who) => return Ok(Some(who)),
+                Answer::Answers(who) => return Ok(other_than(from, who)),
                 Answer::Untracked => return Ok(None),
                 Answer::Refused(error) => return Err(io::Error::from_raw_os_error(error)),
                 Answer::Foreign => {}
@@ -74,6 +74,12 @@ impl Conntrack {
         }
         Ok(None)
     }
+}
+
+/// Who answers, if it is not who asks: an entry that began with a packet of the server (the connection is
+/// older than the tracking) has its sides the other way round, and nobody translated it.
+fn other_than(asker: SocketAddr, who: SocketAddr) -> Option<SocketAddr> {
+    (who != asker).then_some(who)
 }
 
 /// Who answers, as a message of the kernel's says it: [`None`] if it is no answer to question `sequence`.

@@ -31,6 +31,16 @@ fn recorded() -> Vec<u8> {
 }
 
 #[test]
+fn who_asks_does_not_answer() {
+    let (asker, other) = (
+        "10.89.0.2:48484".parse().unwrap(),
+        "10.89.0.1:6443".parse().unwrap(),
+    );
+    assert_eq!(super::other_than(asker, other), Some(other));
+    assert_eq!(super::other_than(asker, asker), None);
+}
+
+#[test]
 #[cfg(target_endian = "little")]
 fn who_answers_is_the_source_of_the_reply() {
     let who: SocketAddr = "10.1.2.3:8080".parse().unwrap();

@@ -19,7 +19,7 @@ import series
 import spans
 from truth import Cluster
 
-LINES_MAX = 40
+LINES_MAX = 20
 
 
 def arguments():

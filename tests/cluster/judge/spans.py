@@ -126,6 +126,12 @@ def _judge_failed(cluster, near, span, verdict):
     address = span.tags["network.peer.address"]
     pods = [pod for pod in cluster.pods.values() if address in pod.addresses and pod.begun <= span.begun < pod.ended + 10]
     true = {key: {of_pod[key] for of_pod in map(_pod_names, pods)} for key in _pod_names(None)}
+    node = cluster.nodes.get(address)
+    if node:
+        true["service.name"] |= {node, "kube-apiserver"} if span.tags.get("server.port") in (443, 6443) else {node}
+        true["k8s.node.name"].add(node)
+    elif not pods:
+        true["service.name"].add(cluster.network(address))
     for key, values in true.items():
         _compare(f"destination.{key}", span.tags.get(f"destination.{key}"), values, False, where, verdict, False)
 
@@ -192,6 +198,9 @@ def _judge_far(cluster, edge, end, span, where, verdict, strict):
     else:
         true = end.names(cluster.zones)
         known = end.known(edge.port if span.is_client else None)
+        if end.pod and end.pod.on_host_network:
+            # By its address alone it is its node.
+            true["service.name"].add(end.node)
     if edge.asked.startswith("node:") and not span.is_client:
         # A port of a node is translated at that node: who is behind it nobody can see from here.
         translator = End("process", "translator", cluster.nodes.get(span.tags["network.peer.address"]))
@@ -205,7 +214,9 @@ def _judge_far(cluster, edge, end, span, where, verdict, strict):
             name = edge.service[1] if edge.service else edge.server.split("/")[1]
             _compare("destination.k8s.service.name", said, {name}, True, where, verdict, strict)
         elif said is not None:
-            _compare("destination.k8s.service.name", said, {edge.server.split("/")[1]}, False, where, verdict, strict)
+            # Who is asked directly may be the only one that a Service has; the API server is `kubernetes`.
+            behind = {"process/kube-apiserver": "kubernetes"}.get(edge.server, edge.server.split("/")[1])
+            _compare("destination.k8s.service.name", said, {behind}, False, where, verdict, strict)
 
 
 def _behind(cluster, edge):

@@ -57,6 +57,9 @@ class Cluster:
             self.zones[meta["name"]] = meta["labels"]["topology.kubernetes.io/zone"]
             for address in item["status"]["addresses"]:
                 self.nodes[address["address"]] = meta["name"]
+            # The bridge that its pods are at: what the node itself asks them from.
+            bridge = ipaddress.ip_network(item["spec"]["podCIDR"])[1]
+            self.nodes[str(bridge)] = meta["name"]
         elif kind == "Service":
             namespace = "" if meta["namespace"] == "shop" else f"{meta['namespace']}:"
             for port in item["spec"].get("ports", []):
