@@ -25,10 +25,15 @@ impl Cursor {
             // What is left of a torn slot could become whole when the file grows.
             file.truncate(0)?;
         }
-        let cursor = Self {
+        let mut cursor = Self {
             file,
             generation: newest.map_or(0, |(generation, _)| generation),
         };
+        if newest.is_none() {
+            // It has its place on the disk before that is full: only what is noted here makes room. Where it
+            // is full already, reading is possible all the same.
+            let _ = cursor.save(Position::default());
+        }
         Ok((cursor, newest.map(|(_, position)| position)))
     }
 

@@ -32,11 +32,11 @@ impl Queue {
         if !may_write {
             return None;
         }
-        if let Some(group) = tier.unwritten(waiting) {
-            return Some(Job::Write(group));
+        // First, because it makes room: a full disk takes nothing before.
+        if let Some(settled) = tier.settled.filter(|_| may_settle) {
+            return Some(Job::Settle(settled));
         }
-        let settled = tier.settled.filter(|_| may_settle)?;
-        Some(Job::Settle(settled))
+        tier.unwritten(waiting).map(Job::Write)
     }
 
     /// What was found on the disk. What came meanwhile and waits in memory is before it, and is not written

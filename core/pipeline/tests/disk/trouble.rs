@@ -38,6 +38,29 @@ async fn a_full_disk_degrades_to_memory_and_comes_back_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_disk_that_was_full_before_anything_was_delivered_gets_room_under_load() {
+    let mut world = World::new(400_000, None, 10_000_000, true);
+    world.disk.capacity(Some(2_000_000));
+    world.sink.always(Step::Later(None));
+    let life = world.start().await;
+    while life.metric(Metric::QueueDiskDegraded) == 0 {
+        assert_eq!(world.send(&life, Origin::Peer, 8, 1).await, 1);
+    }
+    world.sink.always(Step::Slow(Duration::from_millis(5)));
+    let mut sent = 0;
+    while life.metric(Metric::QueueDiskDegraded) == 1 {
+        // There is always something that waits to be written.
+        world.send(&life, Origin::Peer, 8, 1).await;
+        sleep(Duration::from_millis(5)).await;
+        sent += 1;
+        assert!(sent < 100_000, "{}", life.running.health().text);
+    }
+    world.until_delivered(world.rows).await;
+    assert_eq!(world.sink.spans(), world.taken());
+    life.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_any_disk_the_queue_is_one_in_memory() {
     for how in [
         io::ErrorKind::ReadOnlyFilesystem,
