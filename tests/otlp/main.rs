@@ -2,6 +2,7 @@
 //! what real SDKs send is understood.
 
 mod agent;
+mod backends;
 mod hostile;
 mod pass;
 mod rotate;
