@@ -23,8 +23,8 @@ use crate::{Kind, Moment, Seen};
 /// Objects a page of a list.
 const PAGE: usize = 500;
 const JSON: &str = "application/json";
-/// For so long after a watch went on, what comes may have happened while it was cut off; it is over
-/// as soon as nothing comes for a moment.
+/// For so long at most after a watch went on, what comes may have happened while it was cut off: for as
+/// long as it was, and a moment more. It is over as soon as nothing comes for a moment.
 const CATCH_UP: Duration = Duration::from_secs(30);
 const CAUGHT_UP: Duration = Duration::from_secs(1);
 
@@ -242,6 +242,10 @@ impl Follower {
 
     async fn stream<T: Object>(&self, mut lines: Lines, place: &mut Place) -> Result<(), ApiError> {
         let opened = Instant::now();
+        let gap = place
+            .heard
+            .map_or(CATCH_UP, |heard| (self.clock)().since(heard));
+        let catch_up = CATCH_UP.min(CAUGHT_UP + gap);
         // What is missed comes first. Until all of it has come the API server counts as not heard: what
         // is told now happened at any time since.
         let mut missed = true;
@@ -255,7 +259,7 @@ impl Follower {
                 Err(_) if missed => None,
                 Err(_) => return Err(ApiError::Unreachable("nothing came for long".to_owned())),
             };
-            if missed && (line.is_none() || opened.elapsed() >= CATCH_UP) {
+            if missed && (line.is_none() || opened.elapsed() >= catch_up) {
                 missed = false;
                 if self.tell(News::Heard(self.kind)).await.is_err() {
                     return Ok(());
