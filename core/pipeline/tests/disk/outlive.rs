@@ -142,3 +142,25 @@ async fn nobody_else_may_use_the_folder() {
     life.stop().await;
     world.start().await.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_is_described_anew_takes_the_folder_over() {
+    let mut world = World::new(40_000, None, 10_000_000, true);
+    world.sink.always(Step::Later(None));
+    let mut life = world.start().await;
+    assert_eq!(world.send(&life, Origin::Peer, 4, 20).await, 20);
+    world.queue.2 = 20_000_000;
+    let spec = world.spec(&life.source);
+    let reloaded = life.running.reload(spec, world.options()).await;
+    assert_eq!(reloaded.expect("it is right").made, ["out"]);
+    assert_eq!(world.send(&life, Origin::Peer, 4, 1).await, 1);
+    sleep(Duration::from_secs(60)).await;
+    let text = life.running.health().text;
+    assert!(!text.contains("disk"), "{text}");
+    assert_eq!(life.tally().held, 84);
+    world.sink.always(Step::Take);
+    world.until_delivered(84).await;
+    let tally = life.tally();
+    assert_eq!((tally.taken, tally.out, tally.dropped), (84, 84, 0));
+    assert_eq!(life.stop().await.left, []);
+}
