@@ -197,8 +197,14 @@ impl Assembly<'_> {
         let mut reader = self.reader(tree);
         let mut read = reader.options(&known, table, header);
         let renewals = reader.renewals;
-        let queue = engine::queue(read.remove("queue"));
-        let retry = engine::retry(read.remove("retry"));
+        // A component that has neither may call an option of its own so.
+        let mut besides = |key: &str| {
+            let mut all = schema::besides(component).iter();
+            all.any(|option| option.key == key)
+                .then(|| read.remove(key))?
+        };
+        let queue = engine::queue(besides("queue"));
+        let retry = engine::retry(besides("retry"));
         if retry.first > retry.most {
             let message = "`retry.first` is longer than `retry.most`";
             let place = place_of(&["retry".to_owned()], table, tree.source, header);

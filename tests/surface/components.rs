@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use tapetum::pipeline::{Component, Kind, Opt, OptKind, Settings};
+use tapetum::pipeline::{Build, Component, Kind, Opt, OptKind, Settings};
 use tapetum_config::{Source, World, load};
 
 use crate::{compare, run, stdout};
@@ -135,6 +135,35 @@ fn every_example_works_as_it_stands() {
             "{table} has no example"
         );
     }
+}
+
+/// What the file reader hands over must be what the component reads: a key that gets lost on the way fails here.
+#[test]
+fn every_processor_is_made_of_its_example() {
+    let mut made = Vec::new();
+    for component in tapetum::components() {
+        let Build::Processor(build) = component.build else {
+            continue;
+        };
+        let name = component.name;
+        let text = format!(
+            "[receivers.tcp]\n[exporters.debug]\n[processors.{name}]\n{}\n\
+             [pipelines.p]\nreceivers = [\"tcp\"]\nprocessors = [\"{name}\"]\nexporters = [\"debug\"]\n",
+            component.example
+        );
+        let source = Source::new("example.toml", text);
+        let spec = load(vec![source], &tapetum::components(), &Generous);
+        let spec = spec.unwrap_or_else(|report| panic!("{name}: {report}"));
+        let settings = &spec.processors[0].settings;
+        if let Err(why) = build(settings, &tapetum_testkit::context(name)) {
+            panic!("{name}: {why}");
+        }
+        made.push(name);
+    }
+    assert!(
+        made.contains(&"memory_limiter") && made.len() >= 7,
+        "{made:?}"
+    );
 }
 
 #[test]
