@@ -49,9 +49,15 @@ pub(crate) fn run(
     end
 }
 
+/// Two on one core would only take it from each other: a compressor has a thread of its own anyway.
+fn workers() -> usize {
+    let cores = std::thread::available_parallelism();
+    cores.map_or(WORKERS, |cores| cores.get().min(WORKERS))
+}
+
 fn runtime() -> anyhow::Result<Runtime> {
     Builder::new_multi_thread()
-        .worker_threads(WORKERS)
+        .worker_threads(workers())
         .enable_all()
         .build()
         .context("cannot start threads")
