@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use hashbrown::HashMap;
 use tapetum_k8s::{Holder, Node, Pod, Snapshot, Transport};
-use tapetum_model::{Attr, Entity, Rows, Service, UnixNanos};
+use tapetum_model::{Attr, Entity, Rows, Service, UnixNanos, Value};
 
 /// What the API server is called where it is no pod: as its pod would be.
 const API_SERVER: &str = "kube-apiserver";
@@ -184,6 +184,28 @@ fn client_behind(node: &Node, own: &str, of: &Question, snapshot: &Snapshot) -> 
         entity: Some(Arc::clone(&node.entity)),
         service: None,
         translated: *node.name == *own || published().unwrap_or(false),
+    }
+}
+
+/// Whether a pod had lost the address of an end by the time at which that began.
+pub(super) fn has_lost_it(pod: &Pod, of: &Question, snapshot: &Snapshot) -> bool {
+    let address = of.address().ip();
+    if pod.host_network || !pod.ips.contains(&address) {
+        return false;
+    }
+    match snapshot.pod_at(address, of.began) {
+        Holder::Pod(holder) => holder.uid != pod.uid,
+        Holder::Nobody => true,
+        Holder::Several => false,
+    }
+}
+
+/// Of what transport all rows of a kind are.
+pub(super) fn transport(rows: &dyn Rows) -> Transport {
+    let of_first = (rows.rows() > 0).then(|| rows.dimension(0, &Attr::NetworkTransport));
+    match of_first.flatten() {
+        Some(Value::Static("udp")) => Transport::Udp,
+        _ => Transport::Tcp,
     }
 }
 

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tapetum_k8s::{Index, Snapshot, State, Transport};
-use tapetum_model::{Attr, Batch, Entity, Metric, Payload, Records, Rows, Signal, Value};
+use tapetum_model::{Attr, Batch, Metric, Payload, Records, Rows, Signal};
 use tapetum_pipeline::{
     Build, BuildError, Component, Context, Counter, Flush, Gives, Now, Output, Processor, Settings,
     Telemetry,
@@ -211,8 +211,9 @@ impl K8s {
             }
             None => (None, false),
         };
+        let lent = far.entity.is_some() && self.is_lent_too_long(rows, row, turn);
         let (answer, far_end) = match &far.entity {
-            Some(entity) => {
+            Some(entity) if !lent => {
                 let local = self.locals.find(entity, turn.snapshot);
                 let service = turn.snapshot.and_then(|snapshot| {
                     let of = Question::of(rows, row, turn.transport);
@@ -223,12 +224,12 @@ impl K8s {
                     service,
                     translated: false,
                 };
-                (answer, local.open.then(|| End::Near(pointer(entity))))
+                (answer, local.open.then(|| End::near(entity)))
             }
-            None => self.far(&Question::of(rows, row, turn.transport), turn),
+            _ => self.far(&Question::of(rows, row, turn.transport), turn),
         };
         let near_end = near.entity.as_ref().filter(|_| near_open);
-        let near_end = near_end.map(|entity| End::Near(pointer(entity)));
+        let near_end = near_end.map(End::near);
         if near_end.is_some() || far_end.is_some() {
             let mut waits = false;
             for end in [near_end, far_end].into_iter().flatten() {
@@ -247,6 +248,20 @@ impl K8s {
             far.service = answer.service;
         }
         false
+    }
+
+    /// A connect that nobody accepted bears the name of who served at its address lately: not where the
+    /// cluster knows that this pod had the address no more.
+    fn is_lent_too_long(&mut self, rows: &dyn Rows, row: usize, turn: &Turn<'_>) -> bool {
+        let (_, far) = rows.ends(row);
+        let failed = rows.initiated_here(row) && rows.trace(row).is_some_and(|span| span.error);
+        let (true, Some(snapshot), Some(entity)) = (failed, turn.snapshot, &far.entity) else {
+            return false;
+        };
+        let of = Question::of(rows, row, turn.transport);
+        let local = self.locals.find(entity, turn.snapshot);
+        let pod = local.pod.as_deref();
+        pod.is_some_and(|pod| far::has_lost_it(pod, &of, snapshot))
     }
 
     /// What the address of a far end says, and what of it is waited for.
@@ -338,19 +353,6 @@ impl K8s {
     }
 }
 
-fn pointer(entity: &Arc<Entity>) -> usize {
-    Arc::as_ptr(entity) as usize
-}
-
-/// Of what transport all rows of a kind are.
-fn transport(rows: &dyn Rows) -> Transport {
-    let of_first = (rows.rows() > 0).then(|| rows.dimension(0, &Attr::NetworkTransport));
-    match of_first.flatten() {
-        Some(Value::Static("udp")) => Transport::Udp,
-        _ => Transport::Tcp,
-    }
-}
-
 impl Processor for K8s {
     fn process(&mut self, mut batch: Batch, now: Now, out: &mut Output) {
         let snapshot = self.index.as_ref().map(Index::snapshot);
@@ -358,7 +360,7 @@ impl Processor for K8s {
         self.look_if_worth(&turn, out);
         let waiting = match &mut batch.payload {
             Payload::Records(records) => {
-                let transport = transport(records.as_rows());
+                let transport = far::transport(records.as_rows());
                 self.name_all(records, &Turn { transport, ..turn })
             }
             Payload::Points(_) | Payload::Otlp(_) => None,

@@ -7,10 +7,11 @@
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::{HashMap, HashSet};
-use tapetum_model::{Batch, Loss, Origin, Payload, Records, Window};
+use tapetum_model::{Batch, Entity, Loss, Origin, Payload, Records, Window};
 
 /// Rows that wait at once; beyond, all that wait leave.
 pub(super) const ROWS_MAX: usize = 8_192;
@@ -44,6 +45,12 @@ struct Held {
     records: Records,
     window: Window,
     origin: Origin,
+}
+
+impl End {
+    pub(super) fn near(entity: &Arc<Entity>) -> Self {
+        Self::Near(Arc::as_ptr(entity) as usize)
+    }
 }
 
 /// See the module.

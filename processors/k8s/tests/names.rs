@@ -325,6 +325,26 @@ fn an_address_is_whose_it_was_when_the_connection_began() {
 }
 
 #[test]
+fn a_name_that_the_receiver_lent_is_given_back_where_the_address_is_another_s() {
+    let mut world = world();
+    world.gone(2, 50);
+    let mut row = client("10.1.2.2:8080", None);
+    row.remote.entity = Some(found(2, 2));
+    row.error = Some(tapetum_model::ErrorType::Timeout);
+    row.born = born(40);
+    assert_eq!(far(&world.named(row.clone()))[1], "pod-2", "it was there");
+    row.born = born(90);
+    let named = world.process(vec![row.clone()], 100);
+    assert_eq!(named.len(), 0, "the address may be somebody's by now");
+    world.pod(pod(3, "10.1.2.2"), &[], 101);
+    let named = world.process(Vec::new(), 101);
+    assert_eq!(far(&named[0])[1], "pod-3");
+    // One that was accepted is exact.
+    row.error = None;
+    assert_eq!(far(&world.named(row))[1], "pod-2");
+}
+
+#[test]
 fn with_the_scope_of_a_node_far_ends_keep_their_addresses() {
     let mut world = World::with("");
     world.k8s.scope = crate::k8s::config::Scope::Node;
