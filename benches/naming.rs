@@ -20,6 +20,9 @@ const LOCAL: u32 = 110;
 const RECORDS: usize = 4_096;
 const RUNS: usize = 300;
 
+/// Makes the record of a number.
+type Make = fn(u64) -> Connection;
+
 #[global_allocator]
 static ALLOCATOR: Counting = Counting::new();
 
@@ -28,7 +31,7 @@ fn main() {
     let settings = settings("node = \"node-0\"\nscope = \"cluster\"");
     let mut named = K8s::over(index, &settings, &context("k8s")).expect("its settings are right");
     println!("naming by an index of {PODS} pods and {SERVICES} Services");
-    let kinds: [(&str, fn(u64) -> Connection); 3] = [
+    let kinds: [(&str, Make); 3] = [
         ("both ends on this node", joined),
         ("a pod elsewhere, by its address", elsewhere),
         ("a pod elsewhere, behind a Service", behind),
