@@ -2,7 +2,7 @@
 //!
 //! [`SpanEncoder`] and [`PointEncoder`] write protobuf straight from rows and points, [`Lines`] writes the
 //! same as OTLP/JSON. What is said, and under which names, is written once, in `span` and `resource`,
-//! whatever the encoding. [`scan`] looks through what others sent, without decoding it; [`edit`] leaves out and
+//! whatever the encoding. [`scan()`] looks through what others sent, without decoding it; [`edit`] leaves out and
 //! rewrites parts of it.
 
 mod agent;

@@ -2,7 +2,7 @@
 //!
 //! As the specification says: ids are hexadecimal, 64-bit integers are texts or numbers, enums are numbers, what is
 //! not known is ignored, and `null` is what is not there. Names may also be those of the protobuf files. What comes
-//! out is bounded, and passes [`crate::scan`].
+//! out is bounded, and passes [`crate::scan()`].
 
 mod reader;
 mod scalar;
