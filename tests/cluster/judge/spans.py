@@ -25,6 +25,7 @@ class Span:
         return self.tags["span.kind"] == "client"
 
     begun: float = 0.0
+    ended: float = 0.0
 
 
 @dataclass
@@ -67,7 +68,8 @@ def _spans(trace):
         resource = resources[span["processID"]]
         begun = span["startTime"] / 1e6
         parent = parents[0] if parents else None
-        yield Span(span["traceID"], span["spanID"], parent, span["operationName"], tags, resource, begun)
+        ended = begun + span["duration"] / 1e6
+        yield Span(span["traceID"], span["spanID"], parent, span["operationName"], tags, resource, begun, ended)
 
 
 def judge(cluster, edges, spans, strict_from):
@@ -102,7 +104,8 @@ def _judge_one(cluster, edges, span, other, verdict, strict):
     far = near_end(cluster, other) if other else None
     far = far or far_end(cluster, span)
     client, server = (near, far) if span.is_client else (far, near)
-    if "error.type" in span.tags and other is None:
+    unanswered = "error.type" in span.tags or span.tags.get("tcp.end_reason") == "cancelled"
+    if unanswered and other is None:
         _judge_failed(cluster, near, span, verdict)
         return
     edge = _edge_of(edges, client, server, span)
@@ -118,13 +121,15 @@ def _judge_one(cluster, edges, span, other, verdict, strict):
 
 
 def _judge_failed(cluster, near, span, verdict):
-    """A connect to where nobody answered: whose address it was a moment ago may be said, and nobody else's name."""
+    """A connect to where nobody answered: whose address it was a moment ago, or became while it tried, may be said, and
+    nobody else's name."""
     where = f"{near.key} that found nobody"
     _judge_near(cluster, near, span, where, verdict, False)
     if not span.is_client:
         return
     address = span.tags["network.peer.address"]
-    pods = [pod for pod in cluster.pods.values() if address in pod.addresses and pod.begun <= span.begun < pod.ended + 10]
+    had = [pod for pod in cluster.pods.values() if address in pod.addresses]
+    pods = [pod for pod in had if pod.begun <= span.ended and span.begun < pod.ended + 10]
     true = {key: {of_pod[key] for of_pod in map(_pod_names, pods)} for key in _pod_names(None)}
     node = cluster.nodes.get(address)
     if node:
