@@ -21,7 +21,7 @@ class Ends:
         if not any(key.startswith("k8s_") for key in end):
             return True
         # The API server is no pod here; where it was asked as a Service it has that Service's namespace.
-        if end["service_name"] == "kube-apiserver":
+        if end.get("service_name") == "kube-apiserver":
             end = {key: value for key, value in end.items() if (key, value) != ("k8s_namespace_name", "default")}
         if "k8s_namespace_name" not in end:
             # A node, and nothing in it that has a name in the cluster.
